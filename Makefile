@@ -1,0 +1,41 @@
+# `make run` and `make test` need only python3 (3.11 or newer) and make; each sets itself up.
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: run test test-fast lint types format clean
+
+run: .venv/.ready
+	$(BIN)/python -m examples.orders
+
+test: .venv/.ready .venv-aws/.ready lint types
+	$(BIN)/pytest
+
+test-fast: .venv/.ready
+	$(BIN)/pytest -m "not aws and not slow"
+
+lint: .venv/.ready
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: .venv/.ready
+	$(BIN)/mypy
+
+format: .venv/.ready
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+clean:
+	rm -rf .venv .venv-aws .mypy_cache .pytest_cache .ruff_cache
+
+.venv/.ready: pyproject.toml requirements/dev.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --requirement requirements/dev.txt
+	$(BIN)/pip install --quiet --no-deps --editable .
+	touch $@
+
+# The AWS emulator of the tests pins another botocore, so it lives apart.
+.venv-aws/.ready: requirements/aws.txt
+	$(PYTHON) -m venv .venv-aws
+	.venv-aws/bin/pip install --quiet --requirement requirements/aws.txt
+	touch $@

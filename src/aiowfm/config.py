@@ -1,0 +1,106 @@
+"""The engine's options, validated in one place and frozen."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from aiowfm.errors import ConfigError
+from aiowfm.names import SEPARATOR
+
+ENVIRONMENT_PREFIX = "AIOWFM_"
+
+Provision = Literal["create", "check", "none"]
+Count = Annotated[int, Field(ge=1)]
+Seconds = Annotated[float, Field(ge=0)]
+
+
+def _default_worker_name() -> str:
+    return f"{socket.gethostname()}-{os.getpid()}"[:80]
+
+
+class EngineConfig(BaseModel):
+    """All options of an engine that are plain values.
+
+    Attributes:
+        app: The application; part of the names of activities.
+        environment: The namespace; part of the names of everything.
+        concurrency: Tasks of one name that run at once, unless the task says otherwise.
+        max_concurrency: Tasks of all names that run at once; None: no such limit.
+        max_pollers: Polls of one task name that are open at once.
+        poll_rate: Polls per second and task name at most; None: no such limit.
+        worker_name: What the history shows as the worker, at most 80 characters
+            (GetActivityTask, member `workerName`).
+        provision: Whether missing activities and state machines are made
+            (`create`), reported (`check`) or taken for granted (`none`).
+        max_threads: Plain functions that run at once, each in a thread.
+        envelope: Wrap each task's input so that its handler learns the workflow's id,
+            the state and the attempt.
+        default_heartbeat: Give activity tasks without HeartbeatSeconds one of at most 60.
+        default_retry: Give activity tasks a retrier for lost workers.
+        grace_seconds: How long leaving `async with` waits for running tasks.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    app: str
+    environment: str
+    concurrency: Count = 1
+    max_concurrency: Count | None = None
+    max_pollers: Count = 10
+    poll_rate: Annotated[float, Field(gt=0)] | None = None
+    worker_name: Annotated[str, Field(min_length=1, max_length=80)] = Field(
+        default_factory=_default_worker_name
+    )
+    provision: Provision = "create"
+    max_threads: Count = 40
+    envelope: bool = True
+    default_heartbeat: bool = True
+    default_retry: bool = True
+    grace_seconds: Seconds = 30
+
+    @field_validator("app", "environment")
+    @classmethod
+    def _usable_in_names(cls, value: str) -> str:
+        if not value or SEPARATOR in value or value.startswith("-") or value.endswith("-"):
+            raise ValueError(
+                f"{value!r} cannot be part of a name: use a non-empty text that contains"
+                f" no {SEPARATOR!r} and neither begins nor ends with '-'"
+            )
+        return value
+
+    @classmethod
+    def checked(cls, **options: Any) -> Self:
+        """The configuration made of *options*.
+
+        Raises:
+            ConfigError: naming each option that is not usable.
+        """
+        try:
+            return cls(**options)
+        except ValidationError as exc:
+            problems = [
+                f"{'.'.join(map(str, error['loc']))}: {error['msg']}" for error in exc.errors()
+            ]
+            raise ConfigError("; ".join(problems)) from exc
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None, **options: Any) -> Self:
+        """The configuration read from `AIOWFM_*` variables; *options* come first.
+
+        Variables that are not options of the engine are left to others.
+
+        Raises:
+            ConfigError: naming each variable that is not usable.
+        """
+        environ = os.environ if environ is None else environ
+        found = {
+            field: environ[ENVIRONMENT_PREFIX + field.upper()]
+            for field in cls.model_fields
+            if ENVIRONMENT_PREFIX + field.upper() in environ
+        }
+        return cls.checked(**(found | options))

@@ -1,0 +1,195 @@
+"""Everything aiowfm raises.
+
+AiowfmError
+  UsageError                  the program is wrong: fix the code
+    ConfigError  HandlerTypeError (also TypeError)
+    DuplicateTaskError (also ValueError)  EngineStateError (also RuntimeError)
+  DefinitionError             .problems
+    DefinitionChangedError    .diff
+  PayloadError
+    NotJsonError  PayloadTooLargeError
+  NotFoundError
+    UnknownDefinitionError  WorkflowNotFoundError  UnknownTaskKeyError
+  WorkflowExistsError
+  TaskTokenExpiredError
+  FinalizationConflictError
+  BackendError                .operation, .code; __cause__ is the original
+    BackendUnavailableError
+    AccessDeniedError
+TaskError                     raised BY handlers, not by aiowfm
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+
+class AiowfmError(Exception):
+    """Base of every error that aiowfm raises."""
+
+
+class UsageError(AiowfmError):
+    """The calling program is wrong and must be changed."""
+
+
+class ConfigError(UsageError):
+    """An option of the engine or of a backend is missing or not usable."""
+
+
+class HandlerTypeError(UsageError, TypeError):
+    """A task handler has a signature that cannot be called with a task."""
+
+
+class DuplicateTaskError(UsageError, ValueError):
+    """Two handlers were registered under one task name."""
+
+
+class EngineStateError(UsageError, RuntimeError):
+    """The engine is not in a state that allows this call."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One thing that is wrong with a definition.
+
+    Attributes:
+        where: The place in the model, as `workflow.state`.
+        message: What is wrong and what would be right.
+        severity: `error` if the definition cannot be used, else `warning`.
+        file: The path it was read from, or None for text and objects.
+        line: 1-based, or None where the definition has no text.
+        column: 1-based, or None where the definition has no text.
+    """
+
+    where: str
+    message: str
+    severity: Literal["error", "warning"] = "error"
+    file: str | None = None
+    line: int | None = None
+    column: int | None = None
+
+    def __str__(self) -> str:
+        position = [self.file or "<definitions>"]
+        if self.line is not None:
+            position += [str(self.line), str(self.column or 1)]
+        where = f" {self.where}:" if self.where else ""
+        return f"{':'.join(position)}:{where} {self.message}"
+
+
+class DefinitionError(AiowfmError):
+    """One or more workflow definitions cannot be used.
+
+    Attributes:
+        problems: Everything that was found, in the order of the file.
+    """
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+class DefinitionChangedError(DefinitionError):
+    """A deployed state machine that may not change differs from its definition.
+
+    Attributes:
+        diff: A unified diff from the deployed definition to the given one.
+    """
+
+    def __init__(self, problem: Problem, diff: str) -> None:
+        super().__init__([problem])
+        self.diff = diff
+
+
+class PayloadError(AiowfmError):
+    """An input, output or result cannot travel through Step Functions."""
+
+
+class NotJsonError(PayloadError):
+    """A value has no JSON form (RFC 8259); NaN and Infinity have none."""
+
+
+class PayloadTooLargeError(PayloadError):
+    """A payload exceeds what Step Functions takes.
+
+    Attributes:
+        size_bytes: Its size as UTF-8 JSON text.
+        limit_bytes: The largest size allowed.
+    """
+
+    def __init__(self, what: str, size_bytes: int, limit_bytes: int, hint: str = "") -> None:
+        self.size_bytes = size_bytes
+        self.limit_bytes = limit_bytes
+        super().__init__(
+            f"{what} has {size_bytes:,} bytes as JSON, and Step Functions takes"
+            f" at most {limit_bytes:,}{hint}"
+        )
+
+
+class NotFoundError(AiowfmError):
+    """What was asked for does not exist."""
+
+
+class UnknownDefinitionError(NotFoundError):
+    """No workflow definition has this name."""
+
+
+class WorkflowNotFoundError(NotFoundError):
+    """No workflow has this id, or the id is not one of a workflow."""
+
+
+class UnknownTaskKeyError(NotFoundError):
+    """No callback task waits, or waited, under this key."""
+
+
+class WorkflowExistsError(AiowfmError):
+    """A workflow of this id was started before, with another input."""
+
+
+class TaskTokenExpiredError(AiowfmError):
+    """The task timed out, was cancelled or was answered before."""
+
+
+class FinalizationConflictError(AiowfmError):
+    """Another result of this callback task was accepted first."""
+
+
+class BackendError(AiowfmError):
+    """The backend refused or failed an operation.
+
+    Attributes:
+        operation: The operation, by its name in the Step Functions API.
+        code: The backend's own error code.
+    """
+
+    def __init__(self, operation: str, code: str, message: str) -> None:
+        self.operation = operation
+        self.code = code
+        super().__init__(f"{operation}: {message} ({code})")
+
+
+class BackendUnavailableError(BackendError):
+    """The backend could not be reached or was overloaded: trying again may help."""
+
+
+class AccessDeniedError(BackendError):
+    """The credentials are missing, wrong, or lack the permission."""
+
+
+class TaskError(Exception):
+    """Raised by a task handler to fail its task with a chosen error name.
+
+    Args:
+        error: The name that `Retry` and `Catch` match, at most 256 characters
+            (SendTaskFailure, member `error`). Names that start with `States.`
+            belong to the States Language.
+        cause: Anything for people, at most 32,768 characters.
+    """
+
+    def __init__(self, error: str, cause: str = "") -> None:
+        if not isinstance(error, str) or not error:
+            raise TypeError(f"TaskError needs an error name, a non-empty string, not {error!r}")
+        self.error = error
+        self.cause = cause
+        super().__init__(f"{error}: {cause}" if cause else error)

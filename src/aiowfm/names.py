@@ -1,0 +1,86 @@
+"""How things are named on Step Functions: other programs rely on these forms.
+
+Names are made here and taken apart here. ARNs have the shape
+`arn:PARTITION:states:REGION:ACCOUNT:KIND:NAME`.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import string
+from dataclasses import dataclass
+from typing import NewType
+
+StateMachineArn = NewType("StateMachineArn", str)
+ExecutionArn = NewType("ExecutionArn", str)
+ActivityArn = NewType("ActivityArn", str)
+
+MAX_NAME_LENGTH = 80  # characters; CreateStateMachine, CreateActivity, StartExecution
+RANDOM_SUFFIX_LENGTH = 8
+SEPARATOR = "--"
+
+_FORBIDDEN = re.compile(r"[^0-9A-Za-z_.\-]")
+_PART = r"((?:(?!--)[0-9A-Za-z_.\-])+)"  # no part of a name contains the separator
+_WORKFLOW_ID = re.compile(rf"{_PART}--{_PART}--(-1|\d+)--{_PART}--{_PART}")
+_SUFFIX_ALPHABET = string.ascii_lowercase + string.digits
+
+
+def cleaned(text: str) -> str:
+    """*text* with each character that Step Functions forbids in names as `-`."""
+    return _FORBIDDEN.sub("-", text)
+
+
+def activity_name(environment: str, app: str, task: str) -> str:
+    return cleaned(f"{environment}--{app}-{task}")
+
+
+def state_machine_prefix(environment: str, definition: str) -> str:
+    """What the names of all versions and start states of *definition* begin with."""
+    return cleaned(f"{environment}{SEPARATOR}{definition}{SEPARATOR}")
+
+
+def state_machine_name(environment: str, definition: str, version: int, start_at: str) -> str:
+    return state_machine_prefix(environment, definition) + cleaned(
+        f"{version}{SEPARATOR}{start_at}"
+    )
+
+
+def random_suffix() -> str:
+    return "".join(secrets.choice(_SUFFIX_ALPHABET) for _ in range(RANDOM_SUFFIX_LENGTH))
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowId:
+    """The parts of `{environment}--{name}--{version}--{start at}--{suffix}`."""
+
+    environment: str
+    name: str
+    version: int
+    start_at: str
+    suffix: str
+
+    @property
+    def state_machine(self) -> str:
+        return state_machine_name(self.environment, self.name, self.version, self.start_at)
+
+    def __str__(self) -> str:
+        return f"{self.state_machine}{SEPARATOR}{self.suffix}"
+
+
+def parse_workflow_id(text: str) -> WorkflowId | None:
+    """The parts of a workflow id, or None if *text* is not one."""
+    match = _WORKFLOW_ID.fullmatch(text)
+    if match is None or len(text) > MAX_NAME_LENGTH:
+        return None
+    environment, name, version, start_at, suffix = match.groups()
+    return WorkflowId(environment, name, int(version), start_at, suffix)
+
+
+def sibling_arn(arn: str, kind: str, name: str) -> str:
+    """The ARN of a *kind* named *name* in the region and account of *arn*."""
+    return ":".join([*arn.split(":")[:5], kind, name])
+
+
+def last_part(arn: str) -> str:
+    return arn.rsplit(":", 1)[-1]

@@ -1,0 +1,254 @@
+"""What the engine asks of a backend, and the values that cross.
+
+Each protocol is what one caller needs. Errors that cross are those of
+`aiowfm.errors`. Unless a method says otherwise, cancelling it may leave the
+operation done or not done, and every operation can be repeated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from typing import NewType, Protocol
+
+from aiowfm.names import ActivityArn, ExecutionArn, StateMachineArn
+
+TaskToken = NewType("TaskToken", str)
+
+MAX_PAYLOAD_BYTES = 262_144  # UTF-8; StartExecution.input, SendTaskSuccess.output
+MAX_ERROR_LENGTH = 256  # characters; SendTaskFailure.error
+MAX_CAUSE_LENGTH = 32_768  # characters; SendTaskFailure.cause
+
+
+class ExecutionStatus(Enum):
+    """The status of an execution, as DescribeExecution gives it."""
+
+    RUNNING = "RUNNING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    TIMED_OUT = "TIMED_OUT"
+    ABORTED = "ABORTED"
+    PENDING_REDRIVE = "PENDING_REDRIVE"
+
+    @property
+    def is_final(self) -> bool:
+        return self not in (ExecutionStatus.RUNNING, ExecutionStatus.PENDING_REDRIVE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActivityTask:
+    """A task that was handed out; its clocks are running.
+
+    Attributes:
+        token: Secret: whoever has it can finish the task.
+        input: JSON text.
+    """
+
+    token: TaskToken = field(repr=False)
+    input: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Execution:
+    """An execution as DescribeExecution or ListExecutions shows it.
+
+    Attributes:
+        input: JSON text; None in listings.
+        output: JSON text; None in listings and unless it succeeded.
+    """
+
+    arn: ExecutionArn
+    name: str
+    status: ExecutionStatus
+    started_at: datetime
+    stopped_at: datetime | None = None
+    input: str | None = field(default=None, repr=False)
+    output: str | None = field(default=None, repr=False)
+    error: str | None = None
+    cause: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateMachine:
+    """A deployed state machine.
+
+    Attributes:
+        definition: States Language, as JSON text.
+        tags: All of its tags.
+    """
+
+    arn: StateMachineArn
+    definition: str
+    tags: Mapping[str, str]
+
+
+class ExecutionExistsError(Exception):
+    """An execution of this name exists and is not the one asked for.
+
+    Not part of the public tree: `workflows/` settles it.
+    """
+
+
+class TaskSource(Protocol):
+    """Where tasks come from."""
+
+    async def poll(self, activity: ActivityArn, worker_name: str) -> ActivityTask | None:
+        """Wait up to about 60 seconds for a task; None if there is none.
+
+        Over a network a cancelled poll can lose the task that was just handed
+        out (until its heartbeat runs out), so a caller first calls `interrupt`
+        and lets its polls return. In process nothing is ever lost.
+
+        Raises:
+            NotFoundError: the activity does not exist.
+            BackendUnavailableError: throttled, or a fault worth another try.
+        """
+        ...
+
+    def interrupt(self) -> None:
+        """Make open polls return at once where that can lose nothing.
+
+        Where a poll is a call over the network this does nothing.
+        """
+        ...
+
+
+class TaskReporter(Protocol):
+    """Where the outcomes of tasks go.
+
+    Each method raises `TaskTokenExpiredError` when the answer is no longer
+    wanted, and `BackendUnavailableError` when whether it arrived is unknown.
+    """
+
+    async def succeed(self, token: TaskToken, output: str) -> None:
+        """Report JSON text of at most `MAX_PAYLOAD_BYTES` as the task's result."""
+        ...
+
+    async def fail(self, token: TaskToken, error: str, cause: str) -> None:
+        """Report failure, already cut to `MAX_ERROR_LENGTH` and `MAX_CAUSE_LENGTH`."""
+        ...
+
+    async def heartbeat(self, token: TaskToken) -> None:
+        """Say that the task is still being worked on."""
+        ...
+
+
+class Activities(Protocol):
+    """The activities of an account."""
+
+    async def create(self, name: str) -> ActivityArn:
+        """The ARN of the activity *name*, made if it does not exist."""
+        ...
+
+    async def find(self, name: str) -> ActivityArn | None:
+        """The ARN of the activity *name* if it exists."""
+        ...
+
+    async def arn(self, name: str) -> ActivityArn:
+        """The ARN that the activity *name* has or would have; asks nothing of it."""
+        ...
+
+
+class StateMachines(Protocol):
+    """The state machines of an account."""
+
+    async def arn(self, name: str) -> StateMachineArn:
+        """The ARN that the state machine *name* has or would have."""
+        ...
+
+    async def find(self, name: str) -> StateMachine | None:
+        """The state machine *name* if it exists."""
+        ...
+
+    async def create(
+        self, name: str, definition: str, tags: Mapping[str, str], *, publish: bool
+    ) -> StateMachineArn:
+        """Create it and return the ARN to start: with *publish*, that of version 1.
+
+        Creating what exists with the same definition succeeds.
+        """
+        ...
+
+    async def update(
+        self, arn: StateMachineArn, definition: str, tags: Mapping[str, str]
+    ) -> StateMachineArn:
+        """Replace the definition, publish a version, and return that version's ARN."""
+        ...
+
+    async def newest_version(self, arn: StateMachineArn) -> StateMachineArn | None:
+        """The ARN of the version published last."""
+        ...
+
+    async def names(self, prefix: str) -> Sequence[str]:
+        """The names of all state machines that begin with *prefix*."""
+        ...
+
+
+class Executions(Protocol):
+    """The executions of an account."""
+
+    async def arn(self, machine: str, name: str) -> ExecutionArn:
+        """The ARN that the execution *name* of the state machine *machine* has."""
+        ...
+
+    async def start(self, machine: StateMachineArn, name: str, input: str) -> ExecutionArn:
+        """Start an execution; the same name and input while it runs is the same one.
+
+        Raises:
+            ExecutionExistsError: the name is taken.
+            NotFoundError: no such state machine.
+        """
+        ...
+
+    async def describe(self, arn: ExecutionArn) -> Execution:
+        """Show one execution.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        ...
+
+    async def finished(self, arn: ExecutionArn) -> Execution:
+        """Wait until the execution is in a final state, and show it.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        ...
+
+    async def stop(self, arn: ExecutionArn, cause: str) -> None:
+        """Abort a running execution; one that has finished stays as it is."""
+        ...
+
+    def list(self, machine: str, status: ExecutionStatus | None) -> AsyncIterator[Execution]:
+        """The executions of the state machine named *machine*, newest first, paged lazily.
+
+        A machine that does not exist has none.
+        """
+        ...
+
+
+class OpenBackend(Protocol):
+    """A backend in use, bound to the running event loop."""
+
+    @property
+    def tasks(self) -> TaskSource: ...
+    @property
+    def reporter(self) -> TaskReporter: ...
+    @property
+    def activities(self) -> Activities: ...
+    @property
+    def state_machines(self) -> StateMachines: ...
+    @property
+    def executions(self) -> Executions: ...
+
+
+class Backend(Protocol):
+    """Something an engine can run on."""
+
+    def open(self, *, max_polls: int) -> AbstractAsyncContextManager[OpenBackend]:
+        """Open it on the running loop, ready for *max_polls* polls at once."""
+        ...
