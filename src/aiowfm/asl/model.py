@@ -11,8 +11,10 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 from pydantic.alias_generators import to_pascal
+
+from aiowfm.asl.templates import Template, compile_template
 
 QueryLanguage = Literal["JSONPath", "JSONata"]
 
@@ -36,9 +38,18 @@ class Model(BaseModel):
         ignored_types=(cached_property,),
     )
 
+    _templates: dict[str, Template] = PrivateAttr(default_factory=dict)
+
     def gives(self, field: str) -> bool:
         """Whether the definition names *field*, even if as null."""
         return field in self.model_fields_set
+
+    def template(self, field: str) -> Template:
+        """The payload template in *field*, compiled when first asked for."""
+        template = self._templates.get(field)
+        if template is None:
+            template = self._templates[field] = compile_template(getattr(self, field))
+        return template
 
 
 class Retrier(Model):
@@ -47,7 +58,7 @@ class Retrier(Model):
     error_equals: Annotated[list[Text], Field(min_length=1)]
     interval_seconds: PositiveSeconds = 1
     max_attempts: Annotated[int, Field(ge=0, le=99_999_999, strict=True)] = 3
-    backoff_rate: Annotated[float, Field(ge=1.0)] = 2.0
+    backoff_rate: Annotated[float, Field(ge=1.0, strict=True)] = 2.0
     max_delay_seconds: PositiveSeconds | None = None
     jitter_strategy: Literal["NONE", "FULL"] = "NONE"
     comment: Text | None = None
@@ -218,7 +229,9 @@ class MapState(_Work):
     max_concurrency_path: Text | None = None
     tolerated_failure_count: Whole | Jsonata | None = None
     tolerated_failure_count_path: Text | None = None
-    tolerated_failure_percentage: Annotated[float, Field(ge=0, le=100)] | Jsonata | None = None
+    tolerated_failure_percentage: (
+        Annotated[float, Field(ge=0, le=100, strict=True)] | Jsonata | None
+    ) = None
     tolerated_failure_percentage_path: Text | None = None
     label: Text | None = None
 

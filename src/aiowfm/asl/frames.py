@@ -1,0 +1,122 @@
+"""The running state of an execution: its lines of control and the states they are in.
+
+Only folding history events changes what must survive (see `interpreter`);
+members named as *cached* can be computed again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from aiowfm.asl import model
+from aiowfm.asl.errors import Failure
+from aiowfm.asl.payload import JsonValue, Payload
+
+
+@dataclass(slots=True, eq=False)
+class Branch:
+    """A line of control: the execution itself, a branch of a Parallel, an iteration of a Map.
+
+    Attributes:
+        number: 0 for the execution itself, then in the order of creation.
+        parent: The stay in the Parallel or Map it belongs to.
+        index: Which branch or iteration it is.
+        tail: The id of its newest event.
+        data: What the next state gets or, when finished, what it gave.
+            None before it has begun: its parent knows.
+        next: The state to enter; None while in one and when finished.
+        is_abandoned: Nothing it does matters any more.
+    """
+
+    number: int
+    machine: model.Branch
+    parent: Visit | None
+    index: int
+    tail: int
+    data: Payload | None
+    next: str | None
+    visit: Visit | None = None
+    is_finished: bool = False
+    is_abandoned: bool = False
+
+
+@dataclass(slots=True)
+class PendingTask:
+    """A task that was scheduled and has not ended.
+
+    Attributes:
+        started_at: When a worker took it; its clocks run from there.
+    """
+
+    event_id: int
+    timeout_seconds: int | None
+    heartbeat_seconds: int | None
+    started_at: float | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Visit:
+    """One stay in a state, from its StateEntered to its StateExited event.
+
+    Attributes:
+        attempts: How often each retrier was used; empty where none was.
+        task: The task that is being waited for.
+        result: What the state's work gave.
+        failure: Why the work failed, until it is retried or caught.
+        is_failed: The state's own failure event is in the history.
+        is_started: A Parallel or Map has started its branches or iterations.
+        is_succeeded: The state's own success event is in the history.
+        children: The branches of a Parallel; the live iterations of a Map; by index.
+        results: What the finished iterations gave, by index.
+        free_after: Events that the next iterations to start may follow.
+        started_count: How many iterations were started.
+        has_timer: A Wait or the pause before a retry is under way.
+        effective_input: Cached: the input after InputPath and Parameters.
+        items: Cached: what a Map runs over.
+    """
+
+    branch: Branch
+    name: str
+    state: model.AnyState
+    input: Payload
+    entered_id: int
+    entered_at: float
+    attempts: list[int] = field(default_factory=list)
+    task: PendingTask | None = None
+    result: Payload | None = None
+    failure: Failure | None = None
+    is_failed: bool = False
+    is_started: bool = False
+    is_succeeded: bool = False
+    children: dict[int, Branch] = field(default_factory=dict)
+    results: dict[int, Payload] = field(default_factory=dict)
+    free_after: list[int] = field(default_factory=list)
+    started_count: int = 0
+    has_timer: bool = False
+    effective_input: Payload | None = None
+    items: list[JsonValue] | None = None
+
+    @property
+    def can_retry(self) -> bool:
+        return isinstance(self.state, model.TaskState | model.ParallelState | model.MapState)
+
+    @property
+    def retry_count(self) -> int:
+        return sum(self.attempts)
+
+    @property
+    def retriers(self) -> list[model.Retrier]:
+        return getattr(self.state, "retry", [])
+
+    @property
+    def catchers(self) -> list[model.Catcher]:
+        return getattr(self.state, "catch", [])
+
+    def reset(self) -> None:
+        """Forget the work of a failed attempt."""
+        self.failure = self.result = self.effective_input = self.items = None
+        self.is_failed = self.is_started = self.is_succeeded = False
+        self.children = {}
+        self.results = {}
+        self.free_after = []
+        self.started_count = 0

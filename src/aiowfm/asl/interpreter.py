@@ -1,0 +1,470 @@
+"""The interpreter of the States Language: events in, commands and history events out.
+
+It has no I/O, no clock and no randomness; whoever drives it owns these. What an
+execution is doing changes in one place only, where a history event is folded into
+it (`folding`). So folding a stored history gives the same state again, at
+whichever event it was cut, and `resume` goes on from there.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
+
+from aiowfm.asl import messages, model, recovery, states
+from aiowfm.asl.context import ExecutionFacts, VisitScope
+from aiowfm.asl.dataflow import checked_size, combined, filled, looked_up, selected
+from aiowfm.asl.errors import RUNTIME, TIMEOUT, EvaluationError, Failure
+from aiowfm.asl.folding import fold
+from aiowfm.asl.frames import Branch, Visit
+from aiowfm.asl.history import MAX_EVENTS, HistoryEvent
+from aiowfm.asl.messages import (
+    CancelTask,
+    Command,
+    ScheduleActivity,
+    StartTimer,
+    StopTimer,
+    Timer,
+    TimerKind,
+)
+from aiowfm.asl.payload import JsonValue, Payload
+
+# Steps that one call does before it lets its driver do something else: some milliseconds.
+STEPS_PER_CALL = 200
+
+
+class Progress(NamedTuple):
+    """What came of one call.
+
+    Attributes:
+        events: New events of the history, in order.
+        commands: What to do, in order, once the events are safe.
+    """
+
+    events: list[HistoryEvent]
+    commands: list[Command]
+
+
+class Interpreter:
+    """One execution of a state machine.
+
+    Attributes:
+        status: As DescribeExecution gives it; `RUNNING` until a final event.
+        output: What it gave, once it succeeded.
+        failure: Why it failed, timed out or was stopped.
+        now: The time of the call that is being worked on, in seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        machine: model.StateMachine,
+        facts: ExecutionFacts,
+        *,
+        random: Callable[[int], float],
+    ) -> None:
+        """Make an execution that has not begun.
+
+        Args:
+            machine: Its definition, free of errors.
+            facts: Who it is.
+            random: A number from 0 up to 1 for the event of this id, the same each time.
+        """
+        self.machine = machine
+        self.facts = facts
+        self.random = random
+        self.status = "RUNNING"
+        self.input = Payload({})
+        self.output: Payload | None = None
+        self.failure: Failure | None = None
+        self.started_at = 0.0
+        self.stopped_at: float | None = None
+        self.now = 0.0
+        self.last_event_id = 0
+        self.branches: dict[int, Branch] = {}
+        self.tasks: dict[int, Visit] = {}
+        self.commands: list[Command] = []
+        self._branch_count = 0
+        self._events: list[HistoryEvent] = []
+        self._ready: deque[Branch] = deque()
+        self._waiting: dict[int, Visit] = {}
+
+    # What a driver calls.
+
+    def start(self, input: Payload, now: float) -> Progress:
+        """Begin the execution."""
+        self.now = now
+        root = self.new_branch(self.machine, None, 0, tail=0, data=input)
+        details = {"input": input, "roleArn": self.facts.role_arn}
+        self.record(root, "ExecutionStarted", details)
+        self._start_execution_timer()
+        self.go_on(root)
+        return self._run()
+
+    def apply(self, event: messages.Event, now: float) -> Progress:
+        """Go on after something happened outside; what nobody waits for is ignored."""
+        self.now = now
+        if self.status == "RUNNING":
+            if isinstance(event, messages.TimerFired):
+                self._fired(event.timer)
+            elif isinstance(event, messages.Stopped):
+                failure = Failure(event.error, event.cause, now)
+                self.record(self.branches[0], "ExecutionAborted", failure.details(), after=0)
+            elif event.event_id in self.tasks:
+                self._apply_to_task(event, self.tasks[event.event_id])
+        return self._run()
+
+    def go_on_running(self, now: float) -> Progress:
+        """Do more of what `has_more` promises."""
+        self.now = now
+        return self._run()
+
+    @property
+    def has_more(self) -> bool:
+        """Whether steps are left that wait for nothing."""
+        return bool(self._ready)
+
+    def awaits(self, event_id: int) -> bool:
+        """Whether the task that this event scheduled has yet to end."""
+        return event_id in self.tasks
+
+    def restore(self, history: Iterable[HistoryEvent]) -> None:
+        """Fold *history*, its events so far, into an execution that has not begun."""
+        for event in history:
+            if event.type == "ExecutionStarted":
+                data = event.details["input"]
+                assert isinstance(data, Payload)
+                self.new_branch(self.machine, None, 0, tail=0, data=data)
+            fold(self, event, self.branches[event.branch])
+        self.commands.clear()
+
+    def resume(self, now: float) -> Progress:
+        """Go on after `restore`; the commands name all tasks and timers under way."""
+        self.now = now
+        if self.status == "RUNNING":
+            self._start_execution_timer()
+            for visit in self.tasks.values():
+                self._resume_task(visit)
+            for branch in list(self.branches.values()):
+                self.go_on(branch)
+        return self._run()
+
+    # What states and failures call.
+
+    def go_on(self, branch: Branch) -> None:
+        """Let *branch* do its next step."""
+        self._ready.append(branch)
+
+    def record(
+        self,
+        branch: Branch,
+        type: str,
+        details: Mapping[str, object] | None = None,
+        *,
+        memo: object = None,
+        after: int | None = None,
+    ) -> HistoryEvent:
+        """Add an event to the history of *branch* and fold it in."""
+        event = HistoryEvent(
+            self.last_event_id + 1,
+            branch.tail if after is None else after,
+            type,
+            self.now,
+            details or {},
+            branch.number,
+            memo,
+        )
+        self._events.append(event)
+        fold(self, event, branch)
+        return event
+
+    def scope(
+        self,
+        visit: Visit,
+        input: Payload | None = None,
+        item: tuple[int, JsonValue] | None = None,
+    ) -> VisitScope:
+        """What expressions of the visited state see; `$` is its own input unless given."""
+        return VisitScope(self, visit, (input or visit.input).value, item)
+
+    def leave(self, visit: Visit, result: Payload, target: str | None) -> None:
+        """Exit the state with what its work gave, to *target* or, if None, to the end."""
+        state = visit.state
+        assert not isinstance(state, model.FailState)
+        if isinstance(state, model.TaskState | model.ParallelState | model.MapState):
+            result = filled(state, "result_selector", result, self.scope(visit))
+        if not isinstance(state, model.ChoiceState | model.WaitState | model.SucceedState):
+            result = combined(state.result_path, visit.input, result)
+        if state.output_path != "$":
+            result = selected(state.output_path, result, self.scope(visit, result))
+        self.record_exit(visit, result, target)
+
+    def record_exit(self, visit: Visit, output: Payload, target: str | None) -> None:
+        branch = visit.branch
+        checked_size(output, visit.name)
+        details: dict[str, object] = {"name": visit.name, "output": output}
+        self.record(branch, visit.state.type + "StateExited", details, memo=target)
+        self.go_on(branch)
+
+    def start_timer(self, visit: Visit, at: float) -> None:
+        """Let the branch of *visit* go on at *at*."""
+        visit.has_timer = True
+        self._waiting[visit.entered_id] = visit
+        self.commands.append(StartTimer(Timer(TimerKind.STATE, visit.entered_id), at))
+
+    def new_branch(
+        self,
+        machine: model.Branch,
+        parent: Visit | None,
+        index: int,
+        *,
+        tail: int,
+        data: Payload | None = None,
+    ) -> Branch:
+        branch = Branch(self._branch_count, machine, parent, index, tail, data, machine.start_at)
+        self._branch_count += 1
+        self.branches[branch.number] = branch
+        return branch
+
+    def start_iteration(self, visit: Visit) -> Branch:
+        """Begin the next iteration of a Map."""
+        index = visit.started_count
+        after = visit.free_after[0] if visit.free_after else visit.branch.tail
+        self.record(
+            visit.branch,
+            "MapIterationStarted",
+            {"name": visit.name, "index": index},
+            after=after,
+        )
+        return visit.children[index]
+
+    def abandon_children(self, visit: Visit) -> None:
+        """Stop all that goes on below a Parallel or Map."""
+        for child in visit.children.values():
+            self._abandon(child)
+        visit.children = {}
+
+    def abandon_all(self) -> None:
+        """Stop all that goes on."""
+        self._abandon(self.branches[0])
+        self.commands.append(StopTimer(Timer(TimerKind.EXECUTION, 0)))
+        self._ready.clear()
+
+    def items(self, visit: Visit) -> list[JsonValue]:
+        """What a Map runs over, computed once."""
+        if visit.items is None:
+            state = visit.state
+            assert isinstance(state, model.MapState)
+            payload = states.effective_input(self, visit)
+            path = state.items_path or "$"
+            value = looked_up(path, "ItemsPath", self.scope(visit, payload))
+            if not isinstance(value, list):
+                raise EvaluationError(f'Reference path "{path}" must point to array.')
+            visit.items = value
+        return visit.items
+
+    def enclosing_item(self, branch: Branch) -> tuple[int, JsonValue] | None:
+        """Index and value of the innermost Map item that *branch* works on."""
+        while branch.parent is not None:
+            if isinstance(branch.parent.state, model.MapState):
+                return branch.index, self.items(branch.parent)[branch.index]
+            branch = branch.parent.branch
+        return None
+
+    # How it runs.
+
+    def _run(self) -> Progress:
+        steps = STEPS_PER_CALL
+        while self._ready and steps and self.status == "RUNNING":
+            steps -= 1
+            branch = self._ready.popleft()
+            if not branch.is_abandoned:
+                self._step(branch)
+        if self.status != "RUNNING":
+            self._ready.clear()
+        progress = Progress(self._events, self.commands)
+        self._events, self.commands = [], []
+        return progress
+
+    def _step(self, branch: Branch) -> None:
+        if self.last_event_id >= MAX_EVENTS - 1:
+            self._fail_at_limit()
+            return
+        visit = branch.visit
+        if visit is None:
+            if branch.is_finished:
+                self._finish(branch)
+            else:
+                self._enter(branch)
+            return
+        try:
+            if visit.failure is not None:
+                recovery.recover(self, visit)
+            else:
+                states.step(self, visit)
+        except EvaluationError as exc:
+            visit.failure = Failure(exc.error, self._located(visit, exc.cause), self.now)
+            self._recover_from_evaluation(visit)
+
+    def _enter(self, branch: Branch) -> None:
+        name = branch.next
+        assert name is not None
+        state = branch.machine.states[name]
+        try:
+            payload = self._entry(branch)
+        except EvaluationError as exc:
+            # A Map's ItemSelector failed for this item: the failure is the Map's own.
+            parent = branch.parent
+            assert parent is not None
+            failure = Failure(exc.error, self._located(parent, exc.cause), self.now)
+            recovery.fail_branch(self, branch, failure)
+            return
+        self.record(branch, state.type + "StateEntered", {"name": name, "input": payload})
+        self.go_on(branch)
+
+    def _entry(self, branch: Branch) -> Payload:
+        """What the next state of *branch* gets."""
+        if branch.data is not None:
+            return branch.data
+        parent = branch.parent
+        assert parent is not None
+        payload = states.effective_input(self, parent)
+        state = parent.state
+        if not isinstance(state, model.MapState):
+            return payload
+        item = self.items(parent)[branch.index]
+        field = "parameters" if state.item_selector is None else "item_selector"
+        scope = self.scope(parent, payload, (branch.index, item))
+        if getattr(state, field) is None:
+            return Payload(item)
+        return filled(state, field, payload, scope)
+
+    def _finish(self, branch: Branch) -> None:
+        """Hand on what a branch that has come to its end gave."""
+        parent = branch.parent
+        if parent is None:
+            self.record(branch, "ExecutionSucceeded", {"output": branch.data})
+            return
+        if isinstance(parent.state, model.MapState):
+            self.record(
+                parent.branch,
+                "MapIterationSucceeded",
+                {"name": parent.name, "index": branch.index},
+                after=branch.tail,
+            )
+        self.go_on(parent.branch)
+
+    def _apply_to_task(self, event: messages.TaskEvent, visit: Visit) -> None:
+        branch, task = visit.branch, visit.task
+        assert task is not None
+        match event:
+            case messages.ActivityStarted(event_id, worker_name):
+                details = {} if worker_name is None else {"workerName": worker_name}
+                self.record(branch, "ActivityStarted", details)
+                if task.timeout_seconds is not None:
+                    timer = Timer(TimerKind.TASK, event_id)
+                    self.commands.append(StartTimer(timer, self.now + task.timeout_seconds))
+                self._start_heartbeat_timer(visit)
+                return
+            case messages.TaskHeartbeat():
+                self._start_heartbeat_timer(visit)
+                return
+            case messages.TaskSucceeded(_, output):
+                self._stop_task_timers(visit)
+                self.record(branch, "ActivitySucceeded", {"output": output})
+            case messages.TaskFailed(_, error, cause):
+                self._stop_task_timers(visit)
+                failure = Failure(error, cause, self.now)
+                self.record(branch, "ActivityFailed", failure.details())
+        self.go_on(branch)
+
+    def _fired(self, timer: Timer) -> None:
+        if timer.kind is TimerKind.EXECUTION:
+            self.record(self.branches[0], "ExecutionTimedOut", after=0)
+        elif timer.kind is TimerKind.STATE:
+            visit = self._waiting.pop(timer.event_id, None)
+            if visit is not None:
+                visit.has_timer = False
+                self.go_on(visit.branch)
+        elif timer.event_id in self.tasks:
+            visit = self.tasks[timer.event_id]
+            self._stop_task_timers(visit)
+            self.commands.append(CancelTask(timer.event_id))
+            self.record(
+                visit.branch,
+                "ActivityTimedOut",
+                {"error": TIMEOUT},
+                memo=timer.kind is TimerKind.HEARTBEAT,
+            )
+            self.go_on(visit.branch)
+
+    def _start_heartbeat_timer(self, visit: Visit) -> None:
+        task = visit.task
+        assert task is not None
+        if task.heartbeat_seconds is not None:
+            timer = Timer(TimerKind.HEARTBEAT, task.event_id)
+            self.commands.append(StartTimer(timer, self.now + task.heartbeat_seconds))
+
+    def _stop_task_timers(self, visit: Visit) -> None:
+        task = visit.task
+        assert task is not None
+        if task.timeout_seconds is not None:
+            self.commands.append(StopTimer(Timer(TimerKind.TASK, task.event_id)))
+        if task.heartbeat_seconds is not None:
+            self.commands.append(StopTimer(Timer(TimerKind.HEARTBEAT, task.event_id)))
+
+    def _start_execution_timer(self) -> None:
+        if self.machine.timeout_seconds is not None:
+            at = self.started_at + self.machine.timeout_seconds
+            self.commands.append(StartTimer(Timer(TimerKind.EXECUTION, 0), at))
+
+    def _resume_task(self, visit: Visit) -> None:
+        task, state = visit.task, visit.state
+        assert task is not None
+        assert isinstance(state, model.TaskState)
+        if task.started_at is None:
+            payload = states.effective_input(self, visit)
+            self.commands.append(ScheduleActivity(task.event_id, state.resource, payload))
+            return
+        for kind, seconds in (
+            (TimerKind.TASK, task.timeout_seconds),
+            (TimerKind.HEARTBEAT, task.heartbeat_seconds),
+        ):
+            if seconds is not None:
+                timer = Timer(kind, task.event_id)
+                self.commands.append(StartTimer(timer, task.started_at + seconds))
+
+    def _abandon(self, branch: Branch) -> None:
+        branch.is_abandoned = True
+        self.branches.pop(branch.number, None)
+        visit = branch.visit
+        if visit is None:
+            return
+        if visit.task is not None:
+            self._stop_task_timers(visit)
+            self.commands.append(CancelTask(visit.task.event_id))
+            self.tasks.pop(visit.task.event_id, None)
+        if self._waiting.pop(visit.entered_id, None) is not None:
+            self.commands.append(StopTimer(Timer(TimerKind.STATE, visit.entered_id)))
+        self.abandon_children(visit)
+
+    def _recover_from_evaluation(self, visit: Visit) -> None:
+        try:
+            recovery.recover(self, visit)
+        except EvaluationError as exc:
+            # What a catcher does went wrong as well: there is nothing left to catch it.
+            failure = Failure(exc.error, self._located(visit, exc.cause), self.now)
+            recovery.fail_branch(self, visit.branch, failure)
+
+    def _fail_at_limit(self) -> None:
+        cause = f"The execution reached the maximum number of history events ({MAX_EVENTS})."
+        failure = Failure(RUNTIME, cause, self.now)
+        self.record(
+            self.branches[0], "ExecutionFailed", failure.details(), after=self.last_event_id
+        )
+
+    def _located(self, visit: Visit, cause: str) -> str:
+        return (
+            f"An error occurred while executing the state '{visit.name}'"
+            f" (entered at the event id #{visit.entered_id}). {cause}"
+        )

@@ -1,0 +1,160 @@
+"""JSONPath, as the JSONPath query language of Step Functions reads it.
+
+Paths that can only lead to one place (`$.order.lines[0]`), which are nearly all
+of them, are followed here; others are left to a JSONPath library and give a list.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Protocol, cast
+
+import jsonpath
+
+from aiowfm.asl.errors import RESULT_PATH_MATCH_FAILURE, EvaluationError
+from aiowfm.asl.payload import JsonValue, dump
+
+_STEP = re.compile(
+    r"\.(?P<name>[^\W\d][\w\-]*)|\[(?P<index>-?\d+)\]"
+    r"|\['(?P<single>(?:[^'\\]|\\.)+)'\]|\[\"(?P<double>(?:[^\"\\]|\\.)+)\"\]"
+)
+# What makes a path lead to any number of places.
+_INDEFINITE = re.compile(r"\.\.|\*|\[\?|\[[^\]'\"]*[,:]|'\s*,|\"\s*,")
+
+
+class Scope(Protocol):
+    """What paths are looked up in."""
+
+    @property
+    def input(self) -> JsonValue: ...
+    @property
+    def context(self) -> JsonValue: ...
+
+
+class PathNotFoundError(Exception):
+    """A path that must lead somewhere leads nowhere; the text says where it ended."""
+
+
+class InvalidPathError(ValueError):
+    """A text that is not a path."""
+
+
+class Path:
+    """A compiled path: `$` begins at the input, `$$` at the context object."""
+
+    __slots__ = ("_library_path", "_of_context", "steps", "text")
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self._of_context = text.startswith("$$")
+        expression = text[1:] if self._of_context else text
+        if not expression.startswith("$"):
+            raise InvalidPathError(f"{text!r} is not a path: paths begin with '$'")
+        self.steps = _definite_steps(expression)
+        self._library_path = None if self.steps is not None else _library_path(text, expression)
+
+    def look_up(self, scope: Scope) -> JsonValue:
+        """The value that the path leads to; a list for paths that may lead to several.
+
+        Raises:
+            PathNotFoundError: it leads nowhere.
+        """
+        root = scope.context if self._of_context else scope.input
+        if self.steps is not None:
+            return _follow(root, self.steps)
+        assert self._library_path is not None
+        found = cast("list[JsonValue]", self._library_path.findall(root))
+        if _INDEFINITE.search(self.text):
+            return found
+        if not found:
+            raise PathNotFoundError(f"No results for path: {self.text}")
+        return found[0]
+
+    def put(self, root: JsonValue, value: JsonValue) -> JsonValue:
+        """*root* with *value* at this place, objects made where they are missing.
+
+        Nothing in *root* is changed: what lies on the way is copied.
+
+        Raises:
+            EvaluationError: the place cannot exist in *root*.
+        """
+        if self.steps is None or self._of_context:
+            raise EvaluationError(f"'{self.text}' is not a reference path")
+        try:
+            return _put(root, self.steps, value)
+        except (TypeError, IndexError) as exc:
+            raise EvaluationError(
+                f"Unable to apply ReferencePath {self.text} to input {dump(root)}",
+                RESULT_PATH_MATCH_FAILURE,
+            ) from exc
+
+
+@lru_cache(maxsize=4096)
+def compile_path(text: str) -> Path:
+    """The path written as *text*.
+
+    Raises:
+        InvalidPathError: it is none.
+    """
+    return Path(text)
+
+
+def _definite_steps(expression: str) -> tuple[str | int, ...] | None:
+    steps: list[str | int] = []
+    position = 1
+    while position < len(expression):
+        match = _STEP.match(expression, position)
+        if match is None:
+            return None
+        if match["index"] is not None:
+            steps.append(int(match["index"]))
+        else:
+            quoted = match["single"] or match["double"]
+            steps.append(match["name"] or re.sub(r"\\(.)", r"\1", quoted))
+        position = match.end()
+    return tuple(steps)
+
+
+def _library_path(text: str, expression: str) -> jsonpath.JSONPath | jsonpath.CompoundJSONPath:
+    try:
+        return jsonpath.compile(expression)
+    except jsonpath.JSONPathError as exc:
+        raise InvalidPathError(f"{text!r} is not a path: {str(exc).splitlines()[0]}") from exc
+
+
+def _follow(value: JsonValue, steps: tuple[str | int, ...]) -> JsonValue:
+    for depth, step in enumerate(steps):
+        try:
+            if isinstance(value, dict) and isinstance(step, str):
+                value = value[step]
+                continue
+            if isinstance(value, list) and isinstance(step, int):
+                value = value[step]
+                continue
+        except (KeyError, IndexError):
+            pass
+        shown = "".join(f"['{s}']" if isinstance(s, str) else f"[{s}]" for s in steps[: depth + 1])
+        what = "No results for path" if depth == len(steps) - 1 else "Missing property in path"
+        raise PathNotFoundError(
+            f"{what}: ${shown}" if depth == len(steps) - 1 else f"{what} ${shown}"
+        )
+    return value
+
+
+def _put(value: JsonValue, steps: tuple[str | int, ...], leaf: JsonValue) -> JsonValue:
+    if not steps:
+        return leaf
+    step, rest = steps[0], steps[1:]
+    if isinstance(step, int):
+        if not isinstance(value, list):
+            raise TypeError(step)
+        items = list(value)
+        items[step] = _put(items[step], rest, leaf)
+        return items
+    if not isinstance(value, Mapping):
+        raise TypeError(step)
+    # Only the first object must be there: null on the way counts as missing.
+    inner = value.get(step)
+    return {**value, step: _put({} if inner is None and rest else inner, rest, leaf)}

@@ -1,0 +1,77 @@
+"""JSON values that travel: parsed and written at most once, however often they are passed on."""
+
+from __future__ import annotations
+
+import json
+from typing import TypeAlias
+
+from pydantic_core import from_json, to_json
+
+JsonValue: TypeAlias = "dict[str, JsonValue] | list[JsonValue] | str | int | float | bool | None"
+
+MAX_PAYLOAD_BYTES = 262_144  # Step Functions quota: input or output of a state or execution
+
+
+def parse(text: str) -> JsonValue:
+    """The value of JSON *text*.
+
+    Raises:
+        ValueError: it is not JSON (RFC 8259; NaN and Infinity are not).
+    """
+    try:
+        value: JsonValue = from_json(text, allow_inf_nan=False)
+    except ValueError:
+        # The fast parser stops at 200 levels; the standard one says what is wrong.
+        value = json.loads(text, parse_constant=_refuse)
+    return value
+
+
+def dump(value: JsonValue) -> str:
+    """*value* as compact JSON text."""
+    return to_json(value).decode()
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")
+
+
+class Payload:
+    """A JSON value together with its text, each made from the other when first asked for.
+
+    Values are shared between states and events: never change one in place.
+    """
+
+    __slots__ = ("_has_value", "_text", "_value")
+
+    def __init__(self, value: JsonValue = None, *, text: str | None = None) -> None:
+        self._value = value
+        self._text = text
+        self._has_value = text is None
+
+    @property
+    def value(self) -> JsonValue:
+        if not self._has_value:
+            assert self._text is not None
+            self._value = parse(self._text)
+            self._has_value = True
+        return self._value
+
+    @property
+    def text(self) -> str:
+        if self._text is None:
+            self._text = dump(self._value)
+        return self._text
+
+    @property
+    def is_too_large(self) -> bool:
+        text = self.text
+        # Most payloads are short: count bytes only where characters might not fit.
+        return len(text) * 4 > MAX_PAYLOAD_BYTES and len(text.encode()) > MAX_PAYLOAD_BYTES
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Payload) and self.value == other.value
+
+    __hash__ = None  # type: ignore[assignment]  # its value may be a dict
+
+    def __repr__(self) -> str:
+        return f"Payload({self.text})"

@@ -1,0 +1,107 @@
+"""What follows a failure: Retry, then Catch, then the failure of what is around."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aiowfm.asl import model
+from aiowfm.asl.dataflow import combined, selected
+from aiowfm.asl.errors import Failure
+from aiowfm.asl.frames import Branch, Visit
+from aiowfm.asl.payload import JsonValue, Payload
+
+if TYPE_CHECKING:
+    from aiowfm.asl.interpreter import Interpreter
+
+
+def recover(run: Interpreter, visit: Visit) -> None:
+    """Do the next thing about the failure of *visit*.
+
+    Raises:
+        EvaluationError: what the catcher does cannot be evaluated.
+    """
+    failure = visit.failure
+    assert failure is not None
+    run.abandon_children(visit)
+    place = _retrier(visit, failure)
+    if place is not None:
+        due = failure.at + _delay(run, visit, place)
+        if run.now >= due:
+            if not visit.attempts:
+                visit.attempts = [0] * len(visit.retriers)
+            visit.attempts[place] += 1
+            visit.reset()
+            run.go_on(visit.branch)
+        elif not visit.has_timer:
+            run.start_timer(visit, due)
+        return
+    if visit.is_started and not visit.is_failed:
+        memo = (failure.error, failure.cause)
+        run.record(visit.branch, visit.state.type + "StateFailed", memo=memo)
+    for catcher in visit.catchers:
+        if failure.matches(catcher.error_equals):
+            _catch(run, visit, failure, catcher)
+            return
+    fail_branch(run, visit.branch, failure)
+
+
+def _retrier(visit: Visit, failure: Failure) -> int | None:
+    """The place of the retrier that allows another attempt."""
+    for place, retrier in enumerate(visit.retriers):
+        if failure.matches(retrier.error_equals):
+            used = visit.attempts[place] if visit.attempts else 0
+            return place if used < retrier.max_attempts else None
+    return None
+
+
+def _delay(run: Interpreter, visit: Visit, place: int) -> float:
+    """Seconds to pause before the next attempt."""
+    retrier = visit.retriers[place]
+    used = visit.attempts[place] if visit.attempts else 0
+    delay = retrier.interval_seconds * _growth(retrier.backoff_rate, used)
+    if retrier.max_delay_seconds is not None:
+        delay = min(delay, retrier.max_delay_seconds)
+    if retrier.jitter_strategy == "FULL":
+        delay *= run.random(visit.branch.tail)
+    return delay
+
+
+def _growth(rate: float, power: int) -> float:
+    try:
+        return rate**power
+    except OverflowError:
+        return float("inf")
+
+
+def _catch(run: Interpreter, visit: Visit, failure: Failure, catcher: model.Catcher) -> None:
+    output: dict[str, JsonValue] = {}
+    if failure.error is not None:
+        output["Error"] = failure.error
+    if failure.cause is not None:
+        output["Cause"] = failure.cause
+    payload = combined(catcher.result_path, visit.input, Payload(output))
+    state = visit.state
+    assert isinstance(state, model.TaskState | model.ParallelState | model.MapState)
+    run.record_exit(
+        visit, selected(state.output_path, payload, run.scope(visit, payload)), catcher.next
+    )
+
+
+def fail_branch(run: Interpreter, branch: Branch, failure: Failure) -> None:
+    """Let the failure of *branch* be that of what it is part of."""
+    parent = branch.parent
+    if parent is None:
+        run.record(branch, "ExecutionFailed", failure.details())
+        return
+    if isinstance(parent.state, model.MapState):
+        run.record(
+            parent.branch,
+            "MapIterationFailed",
+            {"name": parent.name, "index": branch.index},
+            memo=(failure.error, failure.cause),
+            after=branch.tail,
+        )
+    else:
+        parent.branch.tail = branch.tail
+        parent.failure = failure
+    run.go_on(parent.branch)
