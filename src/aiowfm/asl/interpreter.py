@@ -62,6 +62,7 @@ class Interpreter:
         facts: ExecutionFacts,
         *,
         random: Callable[[int], float],
+        refuses: Callable[[str], str | None] = lambda resource: None,
     ) -> None:
         """Make an execution that has not begun.
 
@@ -69,10 +70,12 @@ class Interpreter:
             machine: Its definition, free of errors.
             facts: Who it is.
             random: A number from 0 up to 1 for the event of this id, the same each time.
+            refuses: Why the driver cannot run a resource, or None if it can.
         """
         self.machine = machine
         self.facts = facts
         self.random = random
+        self.refuses = refuses
         self.status = "RUNNING"
         self.input = Payload({})
         self.output: Payload | None = None
@@ -117,6 +120,12 @@ class Interpreter:
     def go_on_running(self, now: float) -> Progress:
         """Do more of what `has_more` promises."""
         self.now = now
+        return self._run()
+
+    def give_up(self, cause: str, now: float) -> Progress:
+        """Fail the execution, whatever it is doing."""
+        self.now = now
+        self._fail(cause)
         return self._run()
 
     @property
@@ -288,7 +297,9 @@ class Interpreter:
 
     def _step(self, branch: Branch) -> None:
         if self.last_event_id >= MAX_EVENTS - 1:
-            self._fail_at_limit()
+            self._fail(
+                f"The execution reached the maximum number of history events ({MAX_EVENTS})."
+            )
             return
         visit = branch.visit
         if visit is None:
@@ -456,12 +467,9 @@ class Interpreter:
             failure = Failure(exc.error, self._located(visit, exc.cause), self.now)
             recovery.fail_branch(self, visit.branch, failure)
 
-    def _fail_at_limit(self) -> None:
-        cause = f"The execution reached the maximum number of history events ({MAX_EVENTS})."
+    def _fail(self, cause: str) -> None:
         failure = Failure(RUNTIME, cause, self.now)
-        self.record(
-            self.branches[0], "ExecutionFailed", failure.details(), after=self.last_event_id
-        )
+        self.record(self.branches[0], "ExecutionFailed", failure.details())
 
     def _located(self, visit: Visit, cause: str) -> str:
         return (

@@ -28,7 +28,11 @@ def parse(text: str) -> JsonValue:
 
 def dump(value: JsonValue) -> str:
     """*value* as compact JSON text."""
-    return to_json(value).decode()
+    try:
+        return to_json(value).decode()
+    except ValueError:
+        # As above: what is nested deeper goes the slower way.
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def _refuse(constant: str) -> None:
@@ -47,6 +51,17 @@ class Payload:
         self._value = value
         self._text = text
         self._has_value = text is None
+
+    @classmethod
+    def parsed(cls, text: str) -> Payload:
+        """The payload of JSON *text*, which is parsed now.
+
+        Raises:
+            ValueError: it is not JSON.
+        """
+        payload = cls(parse(text))
+        payload._text = text
+        return payload
 
     @property
     def value(self) -> JsonValue:

@@ -125,8 +125,8 @@ class Scope:
 
     def states(self) -> dict[str, dict[str, Any]]:
         """The states by name, without those that are not even objects."""
-        states = self.machine.get("States")
-        return _objects(states) if isinstance(states, dict) else {}
+        states = _dict(self.machine.get("States"))
+        return {name: state for name, state in states.items() if isinstance(state, dict)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,9 +256,12 @@ def shape_problems(model: type[BaseModel], document: object, *, called: str) -> 
     # A union complains once for each of its members: one value, one finding.
     by_place: dict[tuple[Pointer, str | int | None], list[ErrorDetails]] = {}
     for error in errors:
+        pointer = _pointer(error["loc"], document)
+        if error["type"] == "union_tag_invalid":
+            pointer = (*pointer, "Type")
         last = error["loc"][-1] if error["loc"] else None
         about = last if error["type"] == "missing" or last == "[key]" else None
-        by_place.setdefault((_pointer(error["loc"], document), about), []).append(error)
+        by_place.setdefault((pointer, about), []).append(error)
     return [
         Finding(pointer=pointer, message=_in_words(errors, pointer, document, (model, called)))
         for (pointer, _), errors in by_place.items()
@@ -305,7 +308,7 @@ def _in_words(
         _EXPECTED.get(each["type"], each["msg"]).format(**_whole(each.get("ctx", {})))
         for each in errors
     ]
-    label = f"the name {last!r}" if last == "[key]" else _label(pointer)
+    label = "the name of a state" if last == "[key]" else _label(pointer)
     return f"{label} must be {' or '.join(expected)}, not {_shown(first['input'])}"
 
 
@@ -382,11 +385,12 @@ def _scope_problems(scope: Scope, every_scope: Sequence[Scope]) -> Iterator[Find
         for rule in _RULES.get(str(state.get("Type")), ()):
             found += rule(place)
     yield from found
-    lost = [(pointer, target) for pointer, target in targets if target not in states]
-    if isinstance(scope.machine.get("States"), dict):
-        for pointer, target in lost:
-            yield Finding(pointer=pointer, message=_no_state(pointer, target, states, every_scope))
-    if states and not found and not lost and isinstance(start, str) and start:
+    names = _dict(scope.machine.get("States"))
+    lost = [(pointer, target) for pointer, target in targets if names and target not in names]
+    for pointer, target in lost:
+        yield Finding(pointer=pointer, message=_no_state(pointer, target, names, every_scope))
+    is_whole = len(states) == len(names) > 0 and not found and not lost
+    if is_whole and isinstance(start, str) and start:
         yield from _ways(scope, start)
 
 
@@ -538,10 +542,6 @@ _RULES: Mapping[str, Sequence[Callable[[_Place], Iterator[Finding]]]] = {
     "Parallel": (_next_or_end,),
     "Map": (_next_or_end, _one_processor, _value_or_path),
 }
-
-
-def _objects(values: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    return {name: value for name, value in values.items() if isinstance(value, dict)}
 
 
 def _dict(value: object) -> dict[str, Any]:

@@ -142,6 +142,9 @@ def _task(run: Interpreter, visit: Visit) -> None:
         return
     if visit.task is not None:
         return
+    refusal = run.refuses(state.resource)
+    if refusal is not None:
+        raise EvaluationError(refusal)
     payload = effective_input(run, visit)
     scope = run.scope(visit, selected(state.input_path, visit.input, run.scope(visit)))
     timeout, heartbeat = state.timeout_seconds, state.heartbeat_seconds
