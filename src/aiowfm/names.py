@@ -21,8 +21,9 @@ RANDOM_SUFFIX_LENGTH = 8
 SEPARATOR = "--"
 
 _FORBIDDEN = re.compile(r"[^0-9A-Za-z_.\-]")
-_PART = r"((?:(?!--)[0-9A-Za-z_.\-])+)"  # no part of a name contains the separator
-_WORKFLOW_ID = re.compile(rf"{_PART}--{_PART}--(-1|\d+)--{_PART}--{_PART}")
+# No part contains the separator; the name of a state may border on it with dashes of its own.
+_PART = r"((?:(?!--)[0-9A-Za-z_.\-])+)"
+_WORKFLOW_ID = re.compile(rf"{_PART}--{_PART}--(-1|\d+)--([0-9A-Za-z_.\-]+)--(?!-){_PART}")
 _SUFFIX_ALPHABET = string.ascii_lowercase + string.digits
 
 

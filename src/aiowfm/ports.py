@@ -108,8 +108,8 @@ class TaskSource(Protocol):
         """
         ...
 
-    def interrupt(self) -> None:
-        """Make open polls return at once where that can lose nothing.
+    def interrupt(self, activity: ActivityArn) -> None:
+        """Make the open polls of *activity* return at once where that can lose nothing.
 
         Where a poll is a call over the network this does nothing.
         """

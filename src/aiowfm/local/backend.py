@@ -1,0 +1,245 @@
+"""`LocalBackend`: the ports, on the service of this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Literal
+
+import anyio
+
+from aiowfm import ports
+from aiowfm.errors import ConfigError, EngineStateError
+from aiowfm.local.errors import ServiceError, translated
+from aiowfm.local.executions import Run
+from aiowfm.local.service import Service
+from aiowfm.names import ActivityArn, ExecutionArn, StateMachineArn
+
+Durability = Literal["none", "commit", "fsync"]
+
+
+class LocalBackend:
+    """Step Functions embedded in the program.
+
+    One object may serve several engines at once, on one event loop; what runs on it
+    outlives each of them and goes on when the next one starts.
+    """
+
+    def __init__(
+        self,
+        path: str = ":memory:",
+        *,
+        durability: Durability = "commit",
+        region: str = "us-east-1",
+        account_id: str = "000000000000",
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Make a backend; nothing is opened yet.
+
+        Args:
+            path: `:memory:`; files come with durability.
+            durability: What an acknowledged call survives; means nothing in memory.
+            region: Part of the ARNs.
+            account_id: Part of the ARNs, 12 digits.
+            clock: The time in seconds since the epoch.
+
+        Raises:
+            ConfigError: an argument is not usable.
+        """
+        if path != ":memory:":
+            raise ConfigError(
+                f"LocalBackend({path!r}): this release keeps workflows in memory only;"
+                " use LocalBackend(':memory:')"
+            )
+        if len(account_id) != 12 or not account_id.isdecimal():
+            raise ConfigError(f"LocalBackend: account_id {account_id!r} is not 12 digits")
+        self._service = Service(region=region, account_id=account_id, now=clock)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._users = 0
+        self._timekeeping = anyio.Lock()
+
+    @asynccontextmanager
+    async def open(self, *, max_polls: int) -> AsyncIterator[OpenLocalBackend]:
+        """Open it on the running loop; *max_polls* does not matter here.
+
+        Raises:
+            EngineStateError: it is open on another event loop.
+        """
+        loop = asyncio.get_running_loop()
+        if self._users == 0:
+            self._loop = loop
+            self._timekeeping = anyio.Lock()
+        elif self._loop is not loop:
+            raise EngineStateError("this LocalBackend is in use on another event loop")
+        self._users += 1
+        try:
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._keep_time)
+                yield OpenLocalBackend(self._service)
+                group.cancel_scope.cancel()
+        finally:
+            self._users -= 1
+
+    async def _keep_time(self) -> None:
+        # One of the engines that share a backend fires its timers; when that one stops,
+        # the lock lets another go on.
+        async with self._timekeeping:
+            await self._service.executions.run_timers()
+
+
+class OpenLocalBackend:
+    """A local backend in use."""
+
+    def __init__(self, service: Service) -> None:
+        self.tasks = LocalTasks(service)
+        self.reporter = self.tasks
+        self.activities = LocalActivities(service)
+        self.state_machines = LocalStateMachines(service)
+        self.executions = LocalExecutions(service)
+
+
+class LocalTasks:
+    """Tasks to take and to answer."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    async def poll(self, activity: ActivityArn, worker_name: str) -> ports.ActivityTask | None:
+        with translated("GetActivityTask"):
+            return await self._service.get_activity_task(activity, worker_name)
+
+    def interrupt(self, activity: ActivityArn) -> None:
+        with translated("GetActivityTask"):
+            self._service.activities.get(activity).send_home()
+
+    async def succeed(self, token: ports.TaskToken, output: str) -> None:
+        with translated("SendTaskSuccess"):
+            await self._service.send_task_success(token, output)
+
+    async def fail(self, token: ports.TaskToken, error: str, cause: str) -> None:
+        with translated("SendTaskFailure"):
+            await self._service.send_task_failure(token, error, cause)
+
+    async def heartbeat(self, token: ports.TaskToken) -> None:
+        with translated("SendTaskHeartbeat"):
+            await self._service.send_task_heartbeat(token)
+
+
+class LocalActivities:
+    """Activities by name."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    async def create(self, name: str) -> ActivityArn:
+        with translated("CreateActivity"):
+            return (await self._service.create_activity(name)).arn
+
+    async def find(self, name: str) -> ActivityArn | None:
+        arn = self._service.activities.arn(name)
+        return arn if self._service.activities.exists(arn) else None
+
+    async def arn(self, name: str) -> ActivityArn:
+        return self._service.activities.arn(name)
+
+
+class LocalStateMachines:
+    """State machines by name."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    async def arn(self, name: str) -> StateMachineArn:
+        return self._service.machines.arn(name)
+
+    async def find(self, name: str) -> ports.StateMachine | None:
+        try:
+            machine = self._service.describe_state_machine(self._service.machines.arn(name))
+        except ServiceError:
+            return None
+        return ports.StateMachine(
+            arn=machine.arn, definition=machine.revision.text, tags=dict(machine.tags)
+        )
+
+    async def create(
+        self, name: str, definition: str, tags: Mapping[str, str], *, publish: bool
+    ) -> StateMachineArn:
+        with translated("CreateStateMachine"):
+            return await self._service.create_state_machine(
+                name, definition, self._service.role_arn, tags, publish=publish
+            )
+
+    async def update(
+        self, arn: StateMachineArn, definition: str, tags: Mapping[str, str]
+    ) -> StateMachineArn:
+        with translated("UpdateStateMachine"):
+            version = await self._service.update_state_machine(
+                arn, definition, self._service.role_arn, publish=True
+            )
+            await self._service.tag_resource(arn, tags)
+            return version
+
+    async def newest_version(self, arn: StateMachineArn) -> StateMachineArn | None:
+        with translated("ListStateMachineVersions"):
+            machine = self._service.describe_state_machine(arn)
+        number = machine.newest_version
+        return StateMachineArn(f"{machine.arn}:{number}") if number else None
+
+    async def names(self, prefix: str) -> Sequence[str]:
+        return [name for name in self._service.machines.names() if name.startswith(prefix)]
+
+
+class LocalExecutions:
+    """Executions by ARN."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    async def arn(self, machine: str, name: str) -> ExecutionArn:
+        return self._service.executions.arn(machine, name)
+
+    async def start(self, machine: StateMachineArn, name: str, input: str) -> ExecutionArn:
+        with translated("StartExecution"):
+            return (await self._service.start_execution(machine, name, input)).arn
+
+    async def describe(self, arn: ExecutionArn) -> ports.Execution:
+        with translated("DescribeExecution"):
+            return _execution(self._service.describe_execution(arn), with_data=True)
+
+    async def finished(self, arn: ExecutionArn) -> ports.Execution:
+        with translated("DescribeExecution"):
+            return _execution(await self._service.execution_finished(arn), with_data=True)
+
+    async def stop(self, arn: ExecutionArn, cause: str) -> None:
+        with translated("StopExecution"):
+            await self._service.stop_execution(arn, None, cause or None)
+
+    async def list(
+        self, machine: str, status: ports.ExecutionStatus | None
+    ) -> AsyncIterator[ports.Execution]:
+        for run in reversed(self._service.executions.of_machine(machine)):
+            if status is None or run.status == status.value:
+                yield _execution(run, with_data=False)
+
+
+def _execution(run: Run, *, with_data: bool) -> ports.Execution:
+    shown = ports.Execution(
+        arn=run.arn,
+        name=run.name,
+        status=ports.ExecutionStatus(run.status),
+        started_at=datetime.fromtimestamp(run.started_at, UTC),
+        stopped_at=None if run.stopped_at is None else datetime.fromtimestamp(run.stopped_at, UTC),
+    )
+    if not with_data:
+        return shown
+    return replace(
+        shown,
+        input=run.input.text,
+        output=None if run.output is None else run.output.text,
+        error=run.error,
+        cause=run.cause,
+    )

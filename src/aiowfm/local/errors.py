@@ -1,0 +1,48 @@
+"""How the local service says no: by AWS's error codes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from aiowfm.errors import AiowfmError, BackendError, NotFoundError, TaskTokenExpiredError
+from aiowfm.ports import ExecutionExistsError
+
+
+class ServiceError(Exception):
+    """A refusal, as the Step Functions API would answer.
+
+    Attributes:
+        code: AWS's name for it.
+        message: AWS's words, or ours where AWS has none.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        self.code = code
+        self.message = message
+        super().__init__(f"{code}: {message}")
+
+
+_NOT_FOUND = frozenset(
+    {"ActivityDoesNotExist", "ExecutionDoesNotExist", "StateMachineDoesNotExist"}
+)
+_TOKEN_IS_DEAD = frozenset({"InvalidToken", "TaskDoesNotExist", "TaskTimedOut"})
+
+
+@contextmanager
+def translated(operation: str) -> Iterator[None]:
+    """Turn the service's refusals into the errors that cross a port."""
+    try:
+        yield
+    except ServiceError as exc:
+        raise _translation(operation, exc) from exc
+
+
+def _translation(operation: str, error: ServiceError) -> AiowfmError | ExecutionExistsError:
+    if error.code in _NOT_FOUND:
+        return NotFoundError(f"{operation}: {error.message}")
+    if error.code in _TOKEN_IS_DEAD:
+        return TaskTokenExpiredError(f"{operation}: {error.message} ({error.code})")
+    if error.code == "ExecutionAlreadyExists":
+        return ExecutionExistsError(error.message)
+    return BackendError(operation, error.code, error.message)

@@ -1,0 +1,205 @@
+"""Drives executions: applies what happens to them and carries out what they ask for."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from aiowfm.asl import messages
+from aiowfm.asl.context import ExecutionFacts
+from aiowfm.asl.interpreter import Interpreter, Progress
+from aiowfm.asl.messages import CancelTask, ScheduleActivity, StartTimer, StopTimer, Timer
+from aiowfm.asl.payload import Payload
+from aiowfm.local.activities import Activities
+from aiowfm.local.errors import ServiceError
+from aiowfm.local.machines import Machine, Revision
+from aiowfm.local.store import Store
+from aiowfm.local.timers import TimerQueue
+from aiowfm.local.tokens import TaskId
+from aiowfm.names import ExecutionArn
+
+log = logging.getLogger("aiowfm.local")
+
+
+@dataclass(slots=True, eq=False)
+class Run:
+    """An execution, running or finished.
+
+    Attributes:
+        number: Its place among all executions; part of task tokens.
+        interpreter: None once it has finished and its history says all.
+        watchers: Waiting for it to finish.
+    """
+
+    number: int
+    arn: ExecutionArn
+    name: str
+    machine: Machine
+    revision: Revision
+    input: Payload
+    started_at: float
+    interpreter: Interpreter | None
+    status: str = "RUNNING"
+    output: Payload | None = None
+    error: str | None = None
+    cause: str | None = None
+    stopped_at: float | None = None
+    activities: dict[int, str] = field(default_factory=dict)
+    watchers: list[asyncio.Future[None]] = field(default_factory=list)
+
+
+class Executions:
+    """All executions of a backend.
+
+    Between `open` and `close` it belongs to one event loop; without one, nothing moves.
+    """
+
+    def __init__(
+        self, arn_prefix: str, store: Store, activities: Activities, now: Callable[[], float]
+    ) -> None:
+        self._arn_prefix = arn_prefix
+        self._store = store
+        self._activities = activities
+        self._now = now
+        self._timers: TimerQueue[tuple[int, Timer]] = TimerQueue(now)
+        self._runs: list[Run] = []
+        self._by_arn: dict[str, Run] = {}
+        self._by_machine: defaultdict[str, list[Run]] = defaultdict(list)
+
+    def arn(self, machine: str, name: str) -> ExecutionArn:
+        return ExecutionArn(f"{self._arn_prefix}:execution:{machine}:{name}")
+
+    def find(self, arn: str) -> Run | None:
+        return self._by_arn.get(arn)
+
+    def get(self, arn: str) -> Run:
+        run = self._by_arn.get(arn)
+        if run is None:
+            raise ServiceError("ExecutionDoesNotExist", f"Execution Does Not Exist: '{arn}'")
+        return run
+
+    def of_machine(self, name: str) -> Sequence[Run]:
+        """The executions of a machine, oldest first."""
+        return self._by_machine[name]
+
+    async def run_timers(self) -> None:
+        """Fire timers until cancelled."""
+        await self._timers.run(self._fire)
+
+    def start(self, machine: Machine, revision: Revision, name: str, input: Payload) -> Run:
+        """Begin an execution under a name that is free."""
+        number = len(self._runs)
+        arn = self.arn(machine.name, name)
+        facts = ExecutionFacts(
+            execution_arn=arn,
+            execution_name=name,
+            role_arn=revision.role_arn,
+            state_machine_arn=machine.arn,
+            state_machine_name=machine.name,
+        )
+        interpreter = Interpreter(
+            revision.definition,
+            facts,
+            random=lambda event_id: random.Random(f"{arn}#{event_id}").random(),
+            refuses=self._refuses,
+        )
+        now = self._now()
+        run = Run(number, arn, name, machine, revision, input, now, interpreter)
+        self._runs.append(run)
+        self._by_arn[arn] = run
+        self._by_machine[machine.name].append(run)
+        self._advance(run, lambda: interpreter.start(input, now))
+        return run
+
+    def apply(self, task: TaskId, event: messages.TaskEvent) -> bool:
+        """Tell an execution about its task; False if it does not wait for it any more."""
+        if task.execution >= len(self._runs):
+            return False
+        run = self._runs[task.execution]
+        interpreter = run.interpreter
+        if interpreter is None or not interpreter.awaits(task.event_id):
+            return False
+        self._advance(run, lambda: interpreter.apply(event, self._now()))
+        return True
+
+    def stop(self, run: Run, error: str | None, cause: str | None) -> None:
+        interpreter = run.interpreter
+        if interpreter is not None:
+            self._advance(
+                run, lambda: interpreter.apply(messages.Stopped(error, cause), self._now())
+            )
+
+    async def finished(self, run: Run) -> None:
+        """Wait until *run* has finished."""
+        if run.interpreter is not None:
+            watcher: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            run.watchers.append(watcher)
+            await watcher
+
+    def _refuses(self, resource: str) -> str | None:
+        if self._activities.exists(resource):
+            return None
+        if resource.startswith(self._activities.arn("")):
+            return f"The activity {resource} does not exist."
+        return f"The embedded engine runs activities, and not the resource {resource}."
+
+    def _fire(self, key: tuple[int, Timer]) -> None:
+        number, timer = key
+        run = self._runs[number]
+        interpreter = run.interpreter
+        if interpreter is not None:
+            event = messages.TimerFired(timer)
+            self._advance(run, lambda: interpreter.apply(event, self._now()))
+
+    def _advance(self, run: Run, call: Callable[[], Progress]) -> None:
+        interpreter = run.interpreter
+        if interpreter is None:
+            return
+        try:
+            progress = call()
+        except Exception:
+            # A defect of ours fails this execution and must not stop the others.
+            log.exception("the interpreter failed", extra={"execution": run.arn})
+            progress = interpreter.give_up(
+                "The embedded engine failed; its log says why.", self._now()
+            )
+        if progress.events:
+            self._store.append(run.number, progress.events)
+        for command in progress.commands:
+            self._carry_out(run, command)
+        if interpreter.status != "RUNNING":
+            self._finish(run, interpreter)
+        elif interpreter.has_more:
+            asyncio.get_running_loop().call_soon(
+                self._advance, run, lambda: interpreter.go_on_running(self._now())
+            )
+
+    def _carry_out(self, run: Run, command: messages.Command) -> None:
+        match command:
+            case ScheduleActivity(event_id, arn, payload):
+                run.activities[event_id] = arn
+                self._activities.get(arn).offer(TaskId(run.number, event_id), payload)
+            case CancelTask(event_id):
+                arn = run.activities.pop(event_id)
+                self._activities.get(arn).withdraw(TaskId(run.number, event_id))
+            case StartTimer(timer, at):
+                self._timers.start((run.number, timer), at)
+            case StopTimer(timer):
+                self._timers.stop((run.number, timer))
+
+    def _finish(self, run: Run, interpreter: Interpreter) -> None:
+        run.status = interpreter.status
+        run.output = interpreter.output
+        run.stopped_at = interpreter.stopped_at
+        if interpreter.failure is not None:
+            run.error, run.cause = interpreter.failure.error, interpreter.failure.cause
+        run.interpreter = None
+        run.activities = {}
+        for watcher in run.watchers:
+            if not watcher.done():
+                watcher.set_result(None)
+        run.watchers = []

@@ -1,0 +1,107 @@
+"""Runs one task: opens its input, calls its handler, reports what came of it."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import logging
+import math
+
+import anyio
+
+from aiowfm.ports import ActivityTask, TaskReporter
+from aiowfm.tasks.context import TaskContext
+from aiowfm.tasks.envelope import opened
+from aiowfm.tasks.handlers import TaskHandler
+from aiowfm.tasks.outcomes import (
+    WORKER_STOPPED,
+    Failed,
+    Outcome,
+    failed,
+    failed_by,
+)
+from aiowfm.worker.heartbeats import Heartbeats, RunningTask
+from aiowfm.worker.reporter import Reporter
+from aiowfm.worker.threads import Threads
+
+log = logging.getLogger("aiowfm.worker")
+
+
+class Runner:
+    """Runs the tasks of one worker."""
+
+    def __init__(
+        self,
+        port: TaskReporter,
+        *,
+        heartbeats: Heartbeats,
+        threads: Threads,
+        worker_name: str,
+    ) -> None:
+        self._port = port
+        self._reporter = Reporter(port)
+        self._heartbeats = heartbeats
+        self._threads = threads
+        self._worker_name = worker_name
+        self._running: set[RunningTask] = set()
+
+    @property
+    def running_count(self) -> int:
+        return len(self._running)
+
+    def cancel_all(self) -> None:
+        """Cancel the handlers; their tasks are handed back for another worker."""
+        for task in self._running:
+            task.scope.cancel()
+
+    async def run(self, handler: TaskHandler, task: ActivityTask) -> None:
+        """Run *task* and report it; what a handler does never ends in an exception here."""
+        context = self._context(handler, task)
+        running = RunningTask(context)
+        self._running.add(running)
+        outcome: Outcome | None = None
+        try:
+            with running.scope:
+                if handler.heartbeat == "auto":
+                    self._heartbeats.watch(running)
+                outcome = await self._outcome(handler, context)
+        finally:
+            running.is_over = True
+            try:
+                if not running.is_revoked:
+                    await self._report(context, outcome)
+            finally:
+                self._running.discard(running)
+
+    def _context(self, handler: TaskHandler, task: ActivityTask) -> TaskContext:
+        return opened(
+            task,
+            task_name=handler.name,
+            worker_name=self._worker_name,
+            beat=functools.partial(self._port.heartbeat, task.token),
+        )
+
+    async def _report(self, context: TaskContext, outcome: Outcome | None) -> None:
+        if outcome is None:
+            log.info("handing a task back: the worker stops", extra=context.log_facts)
+            outcome = failed(WORKER_STOPPED, f"worker {self._worker_name} stopped")
+        elif isinstance(outcome, Failed):
+            log.warning("task failed: %s", outcome.error, extra=context.log_facts)
+        await self._reporter.report(context, outcome)
+
+    async def _outcome(self, handler: TaskHandler, context: TaskContext) -> Outcome:
+        arguments = handler.arguments(context.input, context)
+        if isinstance(arguments, Failed):
+            return arguments
+        call = functools.partial(handler.function, *arguments)
+        try:
+            result = await call() if handler.is_async else await self._threads.run(call)
+            if inspect.isawaitable(result):
+                result = await result
+        except anyio.get_cancelled_exc_class() as exc:
+            if anyio.current_effective_deadline() == -math.inf:
+                raise
+            return failed_by(exc)  # raised by the handler, on nobody's behalf
+        except BaseException as exc:  # noqa: BLE001  # SystemExit too: handlers end no worker
+            return failed_by(exc)
+        return handler.outcome(result)

@@ -1,0 +1,122 @@
+"""The worker: polls for tasks, runs them, and stops without losing any."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+
+import anyio
+
+from aiowfm.config import EngineConfig
+from aiowfm.names import ActivityArn
+from aiowfm.ports import TaskReporter, TaskSource
+from aiowfm.tasks.handlers import TaskHandler
+from aiowfm.worker.heartbeats import Heartbeats
+from aiowfm.worker.poller import Poller
+from aiowfm.worker.runner import Runner
+from aiowfm.worker.slots import Slots
+from aiowfm.worker.threads import Threads
+
+log = logging.getLogger("aiowfm.worker")
+
+
+def slot_limits(handlers: Mapping[str, TaskHandler], config: EngineConfig) -> dict[str, int]:
+    """How many tasks of each name may run at once."""
+    return {name: handler.concurrency or config.concurrency for name, handler in handlers.items()}
+
+
+def most_polls(handlers: Mapping[str, TaskHandler], config: EngineConfig) -> int:
+    """How many polls a worker has open at once at most."""
+    limits = slot_limits(handlers, config).values()
+    return sum(min(config.max_pollers, limit) for limit in limits)
+
+
+class Worker:
+    """Runs the handlers of one engine."""
+
+    def __init__(
+        self,
+        handlers: Mapping[str, TaskHandler],
+        activities: Mapping[str, ActivityArn],
+        *,
+        config: EngineConfig,
+        source: TaskSource,
+        reporter: TaskReporter,
+        create_again: Callable[[str], Awaitable[None]],
+    ) -> None:
+        """Make a worker that does nothing yet.
+
+        Args:
+            handlers: By task name.
+            activities: By task name.
+            config: Limits and names.
+            source: Where tasks come from.
+            reporter: Where outcomes go.
+            create_again: Makes the activity of a task name that is gone.
+
+        Raises:
+            ConfigError: the limits do not allow every task to be polled for.
+        """
+        limits = slot_limits(handlers, config)
+        slots = Slots(limits, config.max_concurrency)
+        self._heartbeats = Heartbeats()
+        self._runner = Runner(
+            reporter,
+            heartbeats=self._heartbeats,
+            threads=Threads(config.max_threads),
+            worker_name=config.worker_name,
+        )
+        self._pollers = [
+            Poller(
+                name,
+                activities[name],
+                source=source,
+                slots=slots,
+                worker_name=config.worker_name,
+                max_loops=min(config.max_pollers, limits[name]),
+                poll_rate=config.poll_rate,
+                create_again=functools.partial(create_again, name),
+                run=functools.partial(self._runner.run, handler),
+            )
+            for name, handler in handlers.items()
+        ]
+        self._polls = anyio.CancelScope()
+        self._is_done = anyio.Event()
+
+    async def run(self) -> None:
+        """Work until `stop` has been called and all is done."""
+        async with anyio.create_task_group() as beats:
+            beats.start_soon(self._heartbeats.run)
+            try:
+                # Handlers outlive the polls that brought them.
+                async with anyio.create_task_group() as handlers:
+                    with self._polls:
+                        async with anyio.create_task_group() as polls:
+                            for poller in self._pollers:
+                                poller.start(polls, handlers)
+            finally:
+                self._is_done.set()
+            beats.cancel_scope.cancel()
+
+    async def stop(self, grace: float) -> None:
+        """Stop polling, let tasks finish for *grace* seconds, hand the others back.
+
+        A poll that is open on a network is awaited as well, since Step Functions may
+        have handed out a task in answer to it; past *grace* it is abandoned.
+        """
+        for poller in self._pollers:
+            poller.stop()
+        with anyio.move_on_after(grace):
+            await self._is_done.wait()
+            return
+        open_polls = sum(poller.open_polls for poller in self._pollers)
+        if open_polls:
+            log.warning(
+                "abandoning %d open polls: a task handed out to one of them is lost until"
+                " its heartbeat runs out",
+                open_polls,
+            )
+        self._polls.cancel()
+        self._runner.cancel_all()
+        await self._is_done.wait()
