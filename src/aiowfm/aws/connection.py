@@ -1,0 +1,99 @@
+"""The clients of an open backend, and the parts that use them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import aioboto3
+from aiobotocore.config import AioConfig
+
+from aiowfm.aws.activities import AwsActivities, AwsTaskReporter, AwsTaskSource
+from aiowfm.aws.arns import Arns
+from aiowfm.aws.backend import ClientSession
+from aiowfm.aws.errors import translated
+from aiowfm.aws.executions import AwsExecutions
+from aiowfm.aws.state_machines import AwsStateMachines
+
+logger = logging.getLogger("aiowfm.aws")
+
+CONNECT_TIMEOUT_SECONDS = 10
+POLL_TIMEOUT_SECONDS = 70  # GetActivityTask holds for 60; its page asks for 65 at least
+CONTROL_TIMEOUT_SECONDS = 20
+CONTROL_CONNECTIONS = 50
+SPARE_POLL_CONNECTIONS = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AwsConnection:
+    """An open `AwsBackend`."""
+
+    tasks: AwsTaskSource
+    reporter: AwsTaskReporter
+    activities: AwsActivities
+    state_machines: AwsStateMachines
+    executions: AwsExecutions
+
+
+@asynccontextmanager
+async def connected(
+    *,
+    region: str,
+    role_arn: str,
+    account_id: str | None,
+    session: ClientSession | None,
+    endpoints: Mapping[str, str],
+    max_polls: int,
+) -> AsyncIterator[AwsConnection]:
+    """Open one client for polls and another for all else, so that neither waits for the other."""
+    with translated("CreateClient"):
+        # A session of its own for each opening: its credentials are bound to one loop.
+        clients = session or aioboto3.Session(region_name=region)
+
+    def client(service: str, config: AioConfig) -> AbstractAsyncContextManager[Any]:
+        return clients.client(
+            service, region_name=region, endpoint_url=endpoints.get(service), config=config
+        )
+
+    async def ask_account_id() -> str:
+        with translated("GetCallerIdentity"):
+            async with client("sts", control_config()) as sts:
+                return str((await sts.get_caller_identity())["Account"])
+
+    async with AsyncExitStack() as stack:
+        with translated("CreateClient"):
+            polls = await stack.enter_async_context(client("stepfunctions", poll_config(max_polls)))
+            control = await stack.enter_async_context(client("stepfunctions", control_config()))
+        logger.info("Connected to Step Functions in %s", region)
+        arns = Arns(region=region, account_id=account_id, ask_account_id=ask_account_id)
+        yield AwsConnection(
+            tasks=AwsTaskSource(polls),
+            reporter=AwsTaskReporter(control),
+            activities=AwsActivities(control, arns),
+            state_machines=AwsStateMachines(control, arns, role_arn),
+            executions=AwsExecutions(control, arns),
+        )
+
+
+def poll_config(max_polls: int) -> AioConfig:
+    """No retries: the client would repeat a poll whose first try may hold a task."""
+    return AioConfig(
+        connect_timeout=CONNECT_TIMEOUT_SECONDS,
+        read_timeout=POLL_TIMEOUT_SECONDS,
+        max_pool_connections=max_polls + SPARE_POLL_CONNECTIONS,
+        retries={"total_max_attempts": 1, "mode": "standard"},
+        tcp_keepalive=True,
+    )
+
+
+def control_config() -> AioConfig:
+    return AioConfig(
+        connect_timeout=CONNECT_TIMEOUT_SECONDS,
+        read_timeout=CONTROL_TIMEOUT_SECONDS,
+        max_pool_connections=CONTROL_CONNECTIONS,
+        retries={"total_max_attempts": 5, "mode": "standard"},
+        tcp_keepalive=True,
+    )

@@ -1,0 +1,209 @@
+"""From the errors of botocore to those of `aiowfm.errors`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import aiohttp
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    CredentialRetrievalError,
+    HTTPClientError,
+    MetadataRetrievalError,
+    NoAuthTokenError,
+    NoCredentialsError,
+    ParamValidationError,
+    PartialCredentialsError,
+    RefreshWithMFAUnsupportedError,
+    SSOError,
+)
+from botocore.exceptions import ConnectionError as CannotConnectError
+from botocore.parsers import ResponseParserError
+
+from aiowfm.errors import (
+    AccessDeniedError,
+    AiowfmError,
+    BackendError,
+    BackendUnavailableError,
+    NotFoundError,
+    TaskTokenExpiredError,
+)
+from aiowfm.ports import ExecutionExistsError
+
+MAX_MESSAGE_LENGTH = 1_000  # characters; some errors quote what was sent
+
+BY_CODE: dict[str, type[Exception]] = {
+    "ActivityAlreadyExists": BackendError,
+    "ActivityDoesNotExist": NotFoundError,
+    "ActivityLimitExceeded": BackendError,
+    "ActivityWorkerLimitExceeded": BackendUnavailableError,
+    "ConflictException": BackendUnavailableError,
+    "ExecutionAlreadyExists": ExecutionExistsError,
+    "ExecutionDoesNotExist": NotFoundError,
+    "ExecutionLimitExceeded": BackendUnavailableError,
+    "InvalidArn": BackendError,
+    "InvalidDefinition": BackendError,
+    "InvalidEncryptionConfiguration": BackendError,
+    "InvalidExecutionInput": BackendError,
+    "InvalidLoggingConfiguration": BackendError,
+    "InvalidName": BackendError,
+    "InvalidOutput": BackendError,
+    "InvalidToken": BackendError,  # of a listing; a task's is in _BY_TASK_CODE
+    "InvalidTracingConfiguration": BackendError,
+    "KmsAccessDeniedException": AccessDeniedError,
+    "KmsInvalidStateException": BackendError,
+    "KmsThrottlingException": BackendUnavailableError,
+    "MissingRequiredParameter": BackendError,
+    "ResourceNotFound": NotFoundError,
+    "ServiceQuotaExceededException": BackendError,
+    "StateMachineAlreadyExists": BackendError,
+    "StateMachineDeleting": BackendUnavailableError,  # when it is gone, it can be made again
+    "StateMachineDoesNotExist": NotFoundError,
+    "StateMachineLimitExceeded": BackendError,
+    "StateMachineTypeNotSupported": BackendError,
+    "TooManyTags": BackendError,
+    "ValidationException": BackendError,
+    # What every operation can answer
+    "AccessDenied": AccessDeniedError,
+    "AccessDeniedException": AccessDeniedError,
+    "AuthFailure": AccessDeniedError,
+    "ExpiredToken": AccessDeniedError,
+    "ExpiredTokenException": AccessDeniedError,
+    "IncompleteSignature": AccessDeniedError,
+    "IncompleteSignatureException": AccessDeniedError,
+    "InternalError": BackendUnavailableError,
+    "InternalFailure": BackendUnavailableError,
+    "InternalServerError": BackendUnavailableError,
+    "InternalServerException": BackendUnavailableError,
+    "InvalidAccessKeyId": AccessDeniedError,
+    "InvalidClientTokenId": AccessDeniedError,
+    "InvalidSignatureException": AccessDeniedError,
+    "MissingAuthenticationToken": AccessDeniedError,
+    "MissingAuthenticationTokenException": AccessDeniedError,
+    "NotAuthorized": AccessDeniedError,
+    "OptInRequired": AccessDeniedError,
+    "PriorRequestNotComplete": BackendUnavailableError,
+    "RequestExpired": AccessDeniedError,
+    "RequestLimitExceeded": BackendUnavailableError,
+    "RequestThrottled": BackendUnavailableError,
+    "RequestThrottledException": BackendUnavailableError,
+    "RequestTimeTooSkewed": AccessDeniedError,
+    "RequestTimeout": BackendUnavailableError,
+    "RequestTimeoutException": BackendUnavailableError,
+    "ServiceUnavailable": BackendUnavailableError,
+    "ServiceUnavailableException": BackendUnavailableError,
+    "SignatureDoesNotMatch": AccessDeniedError,
+    "SlowDown": BackendUnavailableError,
+    "Throttling": BackendUnavailableError,
+    "ThrottlingException": BackendUnavailableError,
+    "ThrottledException": BackendUnavailableError,
+    "TooManyRequestsException": BackendUnavailableError,
+    "UnrecognizedClientException": AccessDeniedError,
+}
+
+_BY_TASK_CODE: dict[str, type[Exception]] = {
+    "InvalidToken": TaskTokenExpiredError,
+    "TaskDoesNotExist": TaskTokenExpiredError,
+    "TaskTimedOut": TaskTokenExpiredError,
+}
+_TASK_OPERATIONS = {"SendTaskSuccess", "SendTaskFailure", "SendTaskHeartbeat"}
+_FINISHING_OPERATIONS = {"SendTaskSuccess", "SendTaskFailure"}
+
+_UNREACHABLE = (
+    CannotConnectError,  # also proxy and TLS
+    HTTPClientError,  # read timeout, connection closed
+    CredentialRetrievalError,
+    MetadataRetrievalError,
+    aiohttp.ClientError,
+    OSError,
+)
+# What comes of an answer without the members it must have, as proxies give.
+_UNREADABLE = (ResponseParserError, LookupError, ValueError)
+_DENIED = (
+    NoCredentialsError,
+    PartialCredentialsError,
+    NoAuthTokenError,
+    RefreshWithMFAUnsupportedError,
+    SSOError,
+)
+_PARAMETER = re.compile(r'parameter (?:in input: "|in )?(\w[\w.\[\]]*)')
+
+
+@contextmanager
+def translated(operation: str, *, secret: str = "") -> Iterator[None]:
+    """Turn what the AWS client raises for *operation* into our errors, keeping the cause.
+
+    Args:
+        operation: By its name in the Step Functions API.
+        secret: What no error may show, such as a task token. A cause that shows
+            it is dropped.
+    """
+    try:
+        yield
+    except (ClientError, BotoCoreError, *_UNREACHABLE, *_UNREADABLE) as exc:
+        # A parameter's error quotes the value, which may be a token or an input.
+        quotes = isinstance(exc, ParamValidationError) or (secret and secret in str(exc))
+        raise _ours(operation, exc, secret) from (None if quotes else exc)
+    except RuntimeError as exc:
+        if "credentials" not in str(exc):  # botocore: "refreshed credentials are still expired"
+            raise
+        raise AccessDeniedError(operation, "ExpiredCredentials", str(exc)) from exc
+
+
+def expected_type(operation: str, code: str) -> type[Exception]:
+    """Which of our errors stands for *code* in an answer to *operation*."""
+    if operation in _TASK_OPERATIONS and code in _BY_TASK_CODE:
+        return _BY_TASK_CODE[code]
+    return BY_CODE.get(code, BackendError)
+
+
+def _ours(operation: str, exc: Exception, secret: str) -> Exception:
+    if isinstance(exc, ClientError):
+        return _of_answer(operation, exc, secret)
+    code = type(exc).__name__
+    if isinstance(exc, ParamValidationError):
+        parameters = ", ".join(dict.fromkeys(_PARAMETER.findall(str(exc)))) or "a parameter"
+        return BackendError(operation, code, f"not a usable value: {parameters}")
+    message = _message(str(exc) or code, secret)
+    if isinstance(exc, NoCredentialsError):
+        message += ": set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give a session"
+    if isinstance(exc, _DENIED):
+        return AccessDeniedError(operation, code, message)
+    if isinstance(exc, _UNREACHABLE):
+        return BackendUnavailableError(operation, code, message)
+    if isinstance(exc, BotoCoreError):
+        return BackendError(operation, code, message)
+    return BackendUnavailableError(operation, code, f"cannot read the answer: {message}")
+
+
+def _of_answer(operation: str, exc: ClientError, secret: str) -> Exception:
+    error = exc.response.get("Error", {})
+    metadata = exc.response.get("ResponseMetadata", {})
+    code = str(error.get("Code") or "Unknown")
+    message = _message(str(error.get("Message") or "no reason given"), secret)
+    kind = expected_type(operation, code)
+    if kind is BackendError and code not in BY_CODE:
+        kind = _type_by_status(metadata.get("HTTPStatusCode", 0))
+    if kind is TaskTokenExpiredError:
+        # The client tried more than once by itself: an earlier attempt may have finished the task.
+        if operation in _FINISHING_OPERATIONS and metadata.get("RetryAttempts", 0) > 0:
+            return BackendUnavailableError(operation, code, message)
+        return TaskTokenExpiredError(f"{operation}: {message} ({code})")
+    if issubclass(kind, BackendError):
+        return kind(operation, code, message)
+    return kind(f"{operation}: {message}")
+
+
+def _type_by_status(status: int) -> type[AiowfmError]:
+    if status >= 500 or status in (408, 429):
+        return BackendUnavailableError
+    return AccessDeniedError if status in (401, 403) else BackendError
+
+
+def _message(text: str, secret: str) -> str:
+    if secret:
+        text = text.replace(secret, "<task token>")
+    return text if len(text) <= MAX_MESSAGE_LENGTH else text[:MAX_MESSAGE_LENGTH] + "…"
