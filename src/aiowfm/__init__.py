@@ -1,1 +1,69 @@
-"""."""
+"""An asyncio-native, embedded workflow manager backed by AWS Step Functions."""
+
+from aiowfm.aws import AwsBackend
+from aiowfm.config import EngineConfig
+from aiowfm.definitions import WorkflowDefinition
+from aiowfm.engine import Engine, EngineState
+from aiowfm.errors import (
+    AccessDeniedError,
+    AiowfmError,
+    BackendError,
+    BackendUnavailableError,
+    ConfigError,
+    DefinitionChangedError,
+    DefinitionError,
+    DuplicateTaskError,
+    EngineStateError,
+    FinalizationConflictError,
+    HandlerTypeError,
+    NotFoundError,
+    NotJsonError,
+    PayloadError,
+    PayloadTooLargeError,
+    Problem,
+    TaskError,
+    TaskTokenExpiredError,
+    UnknownDefinitionError,
+    UnknownTaskKeyError,
+    UsageError,
+    WorkflowExistsError,
+    WorkflowNotFoundError,
+)
+from aiowfm.local import LocalBackend
+from aiowfm.tasks import TaskContext
+from aiowfm.workflows import Workflow, WorkflowStatus
+
+__all__ = [
+    "AccessDeniedError",
+    "AiowfmError",
+    "AwsBackend",
+    "BackendError",
+    "BackendUnavailableError",
+    "ConfigError",
+    "DefinitionChangedError",
+    "DefinitionError",
+    "DuplicateTaskError",
+    "Engine",
+    "EngineConfig",
+    "EngineState",
+    "EngineStateError",
+    "FinalizationConflictError",
+    "HandlerTypeError",
+    "LocalBackend",
+    "NotFoundError",
+    "NotJsonError",
+    "PayloadError",
+    "PayloadTooLargeError",
+    "Problem",
+    "TaskContext",
+    "TaskError",
+    "TaskTokenExpiredError",
+    "UnknownDefinitionError",
+    "UnknownTaskKeyError",
+    "UsageError",
+    "Workflow",
+    "WorkflowDefinition",
+    "WorkflowExistsError",
+    "WorkflowNotFoundError",
+    "WorkflowStatus",
+]

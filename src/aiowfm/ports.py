@@ -14,11 +14,11 @@ from datetime import datetime
 from enum import Enum
 from typing import NewType, Protocol
 
+from aiowfm.asl.payload import MAX_PAYLOAD_BYTES as MAX_PAYLOAD_BYTES
 from aiowfm.names import ActivityArn, ExecutionArn, StateMachineArn
 
 TaskToken = NewType("TaskToken", str)
 
-MAX_PAYLOAD_BYTES = 262_144  # UTF-8; StartExecution.input, SendTaskSuccess.output
 MAX_ERROR_LENGTH = 256  # characters; SendTaskFailure.error
 MAX_CAUSE_LENGTH = 32_768  # characters; SendTaskFailure.cause
 
@@ -194,7 +194,7 @@ class Executions(Protocol):
         """The ARN that the execution *name* of the state machine *machine* has."""
         ...
 
-    async def start(self, machine: StateMachineArn, name: str, input: str) -> ExecutionArn:
+    async def start(self, machine: StateMachineArn, name: str, input: str) -> Execution:
         """Start an execution; the same name and input while it runs is the same one.
 
         Raises:

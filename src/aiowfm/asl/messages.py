@@ -36,11 +36,15 @@ class ActivityStarted(NamedTuple):
 
 
 class TaskSucceeded(NamedTuple):
+    """SendTaskSuccess was called."""
+
     event_id: int
     output: Payload
 
 
 class TaskFailed(NamedTuple):
+    """SendTaskFailure was called."""
+
     event_id: int
     error: str | None
     cause: str | None
@@ -53,6 +57,8 @@ class TaskHeartbeat(NamedTuple):
 
 
 class TimerFired(NamedTuple):
+    """The time of a timer has come."""
+
     timer: Timer
 
 
@@ -93,6 +99,8 @@ class StartTimer(NamedTuple):
 
 
 class StopTimer(NamedTuple):
+    """Forget a timer."""
+
     timer: Timer
 
 

@@ -128,6 +128,8 @@ class _Work(_Transition, _InputOutput):
 
 
 class TaskState(_Work):
+    """Does work elsewhere (Task)."""
+
     type: Literal["Task"]
     resource: Annotated[str, Field(min_length=1, strict=True)]
     timeout_seconds: PositiveSeconds | Jsonata | None = None
@@ -138,6 +140,8 @@ class TaskState(_Work):
 
 
 class PassState(_Transition, _InputOutput):
+    """Passes its input on, or a fixed result (Pass)."""
+
     type: Literal["Pass"]
     result: Any = None
     result_path: Text | None = "$"
@@ -146,6 +150,8 @@ class PassState(_Transition, _InputOutput):
 
 
 class ChoiceState(_InputOutput):
+    """Goes where its first satisfied rule says (Choice)."""
+
     type: Literal["Choice"]
     choices: Annotated[list[ChoiceRule], Field(min_length=1)]
     default: StateName | None = None
@@ -153,6 +159,8 @@ class ChoiceState(_InputOutput):
 
 
 class WaitState(_Transition, _InputOutput):
+    """Waits for a time or until one (Wait)."""
+
     type: Literal["Wait"]
     seconds: Seconds | Jsonata | None = None
     seconds_path: Text | None = None
@@ -162,10 +170,14 @@ class WaitState(_Transition, _InputOutput):
 
 
 class SucceedState(_InputOutput):
+    """Ends its branch well (Succeed)."""
+
     type: Literal["Succeed"]
 
 
 class FailState(State):
+    """Ends its branch with an error (Fail)."""
+
     type: Literal["Fail"]
     error: Text | None = None
     error_path: Text | None = None
@@ -174,6 +186,8 @@ class FailState(State):
 
 
 class ParallelState(_Work):
+    """Runs branches side by side (Parallel)."""
+
     type: Literal["Parallel"]
     branches: Annotated[list[Branch], Field(min_length=1)]
 
@@ -216,6 +230,8 @@ class ResultWriter(Model):
 
 
 class MapState(_Work):
+    """Runs a machine for each item of an array (Map)."""
+
     type: Literal["Map"]
     items_path: Text | None = "$"
     items: Any = None

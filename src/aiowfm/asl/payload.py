@@ -9,7 +9,7 @@ from pydantic_core import from_json, to_json
 
 JsonValue: TypeAlias = "dict[str, JsonValue] | list[JsonValue] | str | int | float | bool | None"
 
-MAX_PAYLOAD_BYTES = 262_144  # Step Functions quota: input or output of a state or execution
+MAX_PAYLOAD_BYTES = 262_144  # UTF-8; input or output of a state, task or execution
 
 
 def parse(text: str) -> JsonValue:

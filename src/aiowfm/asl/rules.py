@@ -1,41 +1,21 @@
 """What makes a definition wrong, in words and with the place in the document.
 
-The shape is the models' matter; their complaints are put into words here. Rules that go
-beyond the shape follow. They read the document, not the models, so that one mistake of
-shape does not hide the others. A rule for one type of state goes into `_RULES`.
+The shape is the models' matter. The rules here go beyond it: they read the document, not
+the models, so that one mistake of shape does not hide the others. A rule for one type of
+state goes into `_RULES`.
 """
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
-from typing import Any, Literal
-
-from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
+from typing import Any
 
 from aiowfm.asl.choice import OPERATORS
-from aiowfm.asl.model import (
-    STATE_TYPES,
-    Branch,
-    Catcher,
-    ChoiceRule,
-    ItemBatcher,
-    ItemReader,
-    Processor,
-    ProcessorConfig,
-    ResultWriter,
-    Retrier,
-    State,
-    StateMachine,
-)
-
-Pointer = tuple[str | int, ...]
-
-MAX_DEPTH = 200  # lists and objects in one another; ours, so that no one runs out of stack
+from aiowfm.asl.findings import Finding, Pointer, did_you_mean, shown
+from aiowfm.asl.model import STATE_TYPES, ChoiceRule, StateMachine
+from aiowfm.asl.shape import beyond_json, field_names, shape_problems
 
 # Fields of which a state gives the value or, as …Path, where to find it, but not both.
 _VALUE_OR_PATH = (
@@ -53,38 +33,6 @@ _VALUE_OR_PATH = (
 _WAITS = ("Seconds", "SecondsPath", "Timestamp", "TimestampPath")
 _DIRECT = ("Next", "Default")
 _COMBINATIONS = ("And", "Or", "Not")
-_PARTS: Mapping[str, tuple[type[BaseModel], str]] = {
-    "Branches": (Branch, "a branch"),
-    "ItemProcessor": (Processor, "an ItemProcessor"),
-    "Iterator": (Processor, "an Iterator"),
-    "ProcessorConfig": (ProcessorConfig, "a ProcessorConfig"),
-    "ItemBatcher": (ItemBatcher, "an ItemBatcher"),
-    "ItemReader": (ItemReader, "an ItemReader"),
-    "ResultWriter": (ResultWriter, "a ResultWriter"),
-    "Retry": (Retrier, "a retrier"),
-    "Catch": (Catcher, "a catcher"),
-    "Choices": (ChoiceRule, "a choice rule"),
-}
-_EXPECTED: Mapping[str, str] = {
-    "string_type": "a string",
-    "string_too_short": "a string that is not empty",
-    "string_too_long": "at most {max_length} characters long",
-    "string_pattern_mismatch": "a JSONata expression '{{% … %}}'",
-    "int_type": "a whole number",
-    "int_from_float": "a whole number",
-    "int_parsing": "a whole number",
-    "float_type": "a number",
-    "float_parsing": "a number",
-    "finite_number": "a finite number",
-    "bool_type": "true or false",
-    "list_type": "a list",
-    "dict_type": "an object",
-    "model_type": "an object",
-    "model_attributes_type": "an object",
-    "greater_than_equal": "at least {ge}",
-    "less_than_equal": "at most {le}",
-    "literal_error": "{expected}",
-}
 _OPERANDS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
     "string": (str, "a string"),
     "timestamp": (str, "a timestamp, as a string"),
@@ -92,21 +40,6 @@ _OPERANDS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
     "number": ((int, float), "a number"),
     "boolean": (bool, "true or false"),
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One thing that is wrong.
-
-    Attributes:
-        pointer: The place in the document, as the keys and indexes that lead to it.
-        message: What is wrong and what would be right.
-        severity: `error` if the definition cannot be used, else `warning`.
-    """
-
-    pointer: Pointer
-    message: str
-    severity: Literal["error", "warning"] = "error"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +76,7 @@ class _Place:
 
 def problems(definition: object) -> list[Finding]:
     """Everything that is wrong with *definition*, a JSON value; empty where it can be used."""
-    if found := list(_beyond_json(definition)):
+    if found := list(beyond_json(definition)):
         return found
     found = shape_problems(StateMachine, definition, called="a state machine")
     if isinstance(definition, dict):
@@ -206,167 +139,6 @@ def reachable(states: Mapping[str, dict[str, Any]], start: str) -> set[str]:
             found.add(name)
             waiting += [target for _, target in transitions(states[name])]
     return found
-
-
-def did_you_mean(name: str, names: Iterable[str]) -> str:
-    """A hint at the one of *names* that looks most like *name*, or nothing."""
-    by_lower_case = {each.lower(): each for each in names}
-    near = get_close_matches(name.lower(), by_lower_case, n=1)
-    return f"; did you mean {by_lower_case[near[0]]!r}?" if near else ""
-
-
-def _beyond_json(document: object) -> Iterator[Finding]:
-    """What JSON cannot say or nobody should: these would trip whatever looks further."""
-    waiting: list[tuple[Pointer, object]] = [((), document)]
-    while waiting:
-        pointer, value = waiting.pop()
-        children: Iterable[tuple[Any, object]] = ()
-        if isinstance(value, dict):
-            children = value.items()
-        elif isinstance(value, list):
-            children = enumerate(value)
-        elif not isinstance(value, str | int | float | bool | None):
-            message = f"{_label(pointer)} must be a JSON value, not of type {type(value).__name__}"
-            yield Finding(pointer=pointer, message=message)
-        elif isinstance(value, float) and not math.isfinite(value):
-            yield Finding(pointer=pointer, message=f"{_label(pointer)}: JSON has no number {value}")
-        for key, child in children:
-            if len(pointer) == MAX_DEPTH:
-                message = f"nested more than {MAX_DEPTH} deep: split it into several workflows"
-                yield Finding(pointer=pointer, message=message)
-                return
-            if isinstance(value, dict) and not isinstance(key, str):
-                message = f"the keys of a JSON object are strings, not {key!r}"
-                yield Finding(pointer=pointer, message=message)
-            else:
-                waiting.append(((*pointer, key), child))
-
-
-# --- shape ---------------------------------------------------------------------------
-
-
-def shape_problems(model: type[BaseModel], document: object, *, called: str) -> list[Finding]:
-    """What *model* has against *document*, in words; *called* is what the whole is called."""
-    try:
-        model.model_validate(document)
-    except ValidationError as exc:
-        errors = exc.errors(include_url=False)
-    else:
-        return []
-    # A union complains once for each of its members: one value, one finding.
-    by_place: dict[tuple[Pointer, str | int | None], list[ErrorDetails]] = {}
-    for error in errors:
-        pointer = _pointer(error["loc"], document)
-        if error["type"] == "union_tag_invalid":
-            pointer = (*pointer, "Type")
-        last = error["loc"][-1] if error["loc"] else None
-        about = last if error["type"] == "missing" or last == "[key]" else None
-        by_place.setdefault((pointer, about), []).append(error)
-    return [
-        Finding(pointer=pointer, message=_in_words(errors, pointer, document, (model, called)))
-        for (pointer, _), errors in by_place.items()
-    ]
-
-
-def _pointer(location: tuple[str | int, ...], document: object) -> Pointer:
-    """The steps of pydantic's *location* that are in *document*: some name types instead."""
-    found: list[str | int] = []
-    for step in location:
-        if (isinstance(document, dict) and step in document) or (
-            isinstance(document, list) and isinstance(step, int) and step < len(document)
-        ):
-            document = document[step]  # type: ignore[index]  # of its kind, as just seen
-            found.append(step)
-    return tuple(found)
-
-
-def _in_words(
-    errors: Sequence[ErrorDetails],
-    pointer: Pointer,
-    document: object,
-    whole: tuple[type[BaseModel], str],
-) -> str:
-    first = errors[0]
-    last = first["loc"][-1] if first["loc"] else ""
-    match first["type"]:
-        case "missing":
-            return f"{_part(pointer, document, whole)[1]} needs {last}"
-        case "extra_forbidden":
-            model, called = _part(pointer[:-1], document, whole)
-            return f"{called} has no field {last!r}{_rather(model, str(last))}"
-        case "too_short":
-            return f"{_label(pointer)} must not be empty"
-        case "union_tag_not_found":
-            return f"a state needs Type: one of {', '.join(STATE_TYPES)}"
-        case "union_tag_invalid":
-            name = str(first.get("ctx", {}).get("tag"))
-            hint = did_you_mean(name, STATE_TYPES)
-            return f"unknown state Type {name!r}{hint or ';'} (one of {', '.join(STATE_TYPES)})"
-    if len(errors) > 1 and not str(first["input"]).startswith("{%"):
-        errors = [each for each in errors if each["loc"][-1] != "constrained-str"]
-    expected = [
-        _EXPECTED.get(each["type"], each["msg"]).format(**_whole(each.get("ctx", {})))
-        for each in errors
-    ]
-    label = "the name of a state" if last == "[key]" else _label(pointer)
-    return f"{label} must be {' or '.join(expected)}, not {_shown(first['input'])}"
-
-
-def _rather(model: type[BaseModel], field: str) -> str:
-    """What to write instead of *field*, which *model* does not have."""
-    owners = [kind for kind, each in STATE_TYPES.items() if field in _fields(each)]
-    if owners and issubclass(model, State):
-        return f": it belongs to {', '.join(owners)}"
-    known = sorted(_fields(model))
-    return did_you_mean(field, known) or f"; it may have {', '.join(known)}"
-
-
-def _fields(model: type[BaseModel]) -> frozenset[str]:
-    return frozenset(field.alias or name for name, field in model.model_fields.items())
-
-
-def _whole(limits: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: int(limit) if isinstance(limit, float) and limit.is_integer() else limit
-        for name, limit in limits.items()
-    }
-
-
-def _part(
-    pointer: Pointer, document: object, whole: tuple[type[BaseModel], str]
-) -> tuple[type[BaseModel], str]:
-    """The model of what is at *pointer*, and what it is called."""
-    value: Any = document
-    for step in pointer:
-        value = value[step]
-    names = [step for step in pointer[-2:] if isinstance(step, str)]
-    if names and names[-1] in _PARTS and pointer[-2:-1] != ("States",):
-        return _PARTS[names[-1]]
-    kind = value.get("Type") if isinstance(value, dict) else None
-    if pointer and isinstance(kind, str) and kind in STATE_TYPES:
-        return STATE_TYPES[kind], f"a {kind} state"
-    return (ChoiceRule, "a choice rule") if "Choices" in pointer else whole
-
-
-def _label(pointer: Pointer) -> str:
-    for start in range(len(pointer) - 1, -1, -1):
-        if isinstance(pointer[start], str):
-            return f"{pointer[start]}{''.join(f'[{index}]' for index in pointer[start + 1 :])}"
-    return "a definition"
-
-
-def _shown(value: object) -> str:
-    match value:
-        case dict():
-            return "an object" if value else "an empty object"
-        case list():
-            return "a list" if value else "an empty list"
-        case None:
-            return "null"
-        case bool():
-            return str(value).lower()
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 # --- scopes --------------------------------------------------------------------------
@@ -528,11 +300,11 @@ def _comparison(
     types, called = _OPERANDS[OPERATORS[operator].operand]
     operand = rule[operator]
     if not isinstance(operand, types) or (isinstance(operand, bool) and types is not bool):
-        message = f"{operator} must be {called}, not {_shown(operand)}"
+        message = f"{operator} must be {called}, not {shown(operand)}"
         yield place.finding(message, *steps, operator)
 
 
-_RULE_FIELDS = _fields(ChoiceRule)
+_RULE_FIELDS = field_names(ChoiceRule)
 _RULES: Mapping[str, Sequence[Callable[[_Place], Iterator[Finding]]]] = {
     "Task": (_next_or_end, _value_or_path),
     "Pass": (_next_or_end,),

@@ -35,12 +35,18 @@ class AwsExecutions:
     async def arn(self, machine: str, name: str) -> ExecutionArn:
         return ExecutionArn(await self._arns.make("execution", f"{machine}:{name}"))
 
-    async def start(self, machine: StateMachineArn, name: str, input: str) -> ExecutionArn:
+    async def start(self, machine: StateMachineArn, name: str, input: str) -> Execution:
         with translated("StartExecution"):
             answer = await self._client.start_execution(
                 stateMachineArn=machine, name=name, input=input
             )
-            return ExecutionArn(answer["executionArn"])
+            return Execution(
+                arn=ExecutionArn(answer["executionArn"]),
+                name=name,
+                status=ExecutionStatus.RUNNING,
+                started_at=_instant(answer["startDate"]),
+                input=input,
+            )
 
     async def describe(self, arn: ExecutionArn) -> Execution:
         with translated("DescribeExecution"):

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from aiowfm.asl.rules import Finding, Pointer, did_you_mean, scopes
+from aiowfm.asl.findings import Finding, Pointer, did_you_mean
+from aiowfm.asl.rules import scopes
 from aiowfm.definitions.definition import MACHINE, WorkflowDefinition
 from aiowfm.names import (
     MAX_NAME_LENGTH,

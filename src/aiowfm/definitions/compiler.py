@@ -11,7 +11,8 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
-from aiowfm.asl.rules import Finding, did_you_mean, reachable
+from aiowfm.asl.findings import Finding, did_you_mean
+from aiowfm.asl.rules import reachable
 from aiowfm.definitions.checks import CALLBACK_RESOURCE
 from aiowfm.definitions.definition import MACHINE, WorkflowDefinition, located
 from aiowfm.definitions.envelope import unwrapped, wrapped

@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 from pydantic.alias_generators import to_camel
 
 from aiowfm.asl import rules
+from aiowfm.asl.findings import Finding, Pointer
 from aiowfm.asl.model import StateMachine
-from aiowfm.asl.rules import Finding, Pointer
 from aiowfm.definitions.document import Document
 from aiowfm.errors import Problem
 

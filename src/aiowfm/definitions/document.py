@@ -8,7 +8,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from aiowfm.asl.rules import Pointer
+from aiowfm.asl.findings import Pointer
 from aiowfm.definitions.json_text import read_json
 from aiowfm.definitions.reading import Position, Reading, SyntaxProblem
 from aiowfm.definitions.yaml_text import read_yaml

@@ -8,7 +8,7 @@ from bisect import bisect_right
 from json.decoder import scanstring  # type: ignore[attr-defined]  # not in the type stubs
 from typing import Any, NoReturn
 
-from aiowfm.asl.rules import Pointer
+from aiowfm.asl.findings import Pointer
 from aiowfm.definitions.reading import Position, Reading
 
 _SPACE = re.compile(r"[ \t\n\r]*")

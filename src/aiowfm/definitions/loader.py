@@ -9,7 +9,8 @@ from typing import Any, TypeAlias
 from pydantic import ValidationError
 
 from aiowfm.asl import rules
-from aiowfm.asl.rules import Finding, Pointer
+from aiowfm.asl.findings import Finding, Pointer
+from aiowfm.asl.shape import shape_problems
 from aiowfm.definitions.checks import problems_of_name
 from aiowfm.definitions.definition import (
     MACHINE,
@@ -115,7 +116,7 @@ class _Loading:
             message = f"a definition is an object with name and {MACHINE}, not {fields!r:.80}{hint}"
             self.problems.append(problem_at(origin, "", Finding(pointer=(), message=message)))
             return
-        findings = rules.shape_problems(WorkflowDefinition, fields, called="a definition")
+        findings = shape_problems(WorkflowDefinition, fields, called="a definition")
         try:
             definition = WorkflowDefinition.model_validate(fields)
         except ValidationError:

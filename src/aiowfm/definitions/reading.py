@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from aiowfm.asl.rules import Pointer
+from aiowfm.asl.findings import Pointer
 
 MAX_VALUES = 100_000  # ours: aliases can make a short text say very much
 

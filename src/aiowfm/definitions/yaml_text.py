@@ -16,7 +16,8 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
-from aiowfm.asl.rules import MAX_DEPTH, Pointer
+from aiowfm.asl.findings import Pointer
+from aiowfm.asl.shape import MAX_DEPTH
 from aiowfm.definitions.reading import MAX_VALUES, Position, Reading
 
 _TAG = "tag:yaml.org,2002:"

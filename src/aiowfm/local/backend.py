@@ -202,9 +202,10 @@ class LocalExecutions:
     async def arn(self, machine: str, name: str) -> ExecutionArn:
         return self._service.executions.arn(machine, name)
 
-    async def start(self, machine: StateMachineArn, name: str, input: str) -> ExecutionArn:
+    async def start(self, machine: StateMachineArn, name: str, input: str) -> ports.Execution:
         with translated("StartExecution"):
-            return (await self._service.start_execution(machine, name, input)).arn
+            run = await self._service.start_execution(machine, name, input)
+            return _execution(run, with_data=True)
 
     async def describe(self, arn: ExecutionArn) -> ports.Execution:
         with translated("DescribeExecution"):

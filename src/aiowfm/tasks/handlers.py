@@ -14,6 +14,7 @@ from pydantic_core import PydanticSerializationError
 
 from aiowfm.asl.payload import JsonValue, dump
 from aiowfm.errors import HandlerTypeError, NotJsonError, PayloadTooLargeError
+from aiowfm.payloads import json_text
 from aiowfm.tasks.context import TaskContext
 from aiowfm.tasks.outcomes import (
     INVALID_INPUT,
@@ -23,7 +24,6 @@ from aiowfm.tasks.outcomes import (
     Outcome,
     Succeeded,
     failed,
-    json_text,
 )
 
 HeartbeatMode: TypeAlias = Literal["auto", "manual"]

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from aiowfm.errors import NotJsonError, PayloadTooLargeError, TaskError
-from aiowfm.ports import MAX_CAUSE_LENGTH, MAX_ERROR_LENGTH, MAX_PAYLOAD_BYTES
+from aiowfm.errors import TaskError
+from aiowfm.ports import MAX_CAUSE_LENGTH, MAX_ERROR_LENGTH
 
 INVALID_INPUT = "aiowfm.InvalidInput"
 INVALID_OUTPUT = "aiowfm.InvalidOutput"
@@ -33,23 +33,6 @@ class Failed:
 
 
 Outcome: TypeAlias = Succeeded | Failed
-
-
-def json_text(value: object, what: str) -> str:
-    """*value* as compact JSON text that Step Functions takes.
-
-    Raises:
-        NotJsonError: it has no JSON form.
-        PayloadTooLargeError: it has more than `MAX_PAYLOAD_BYTES`.
-    """
-    try:
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        size_bytes = len(text.encode())
-    except (TypeError, ValueError, RecursionError) as exc:
-        raise NotJsonError(f"{what} is not JSON: {exc}") from exc
-    if size_bytes > MAX_PAYLOAD_BYTES:
-        raise PayloadTooLargeError(what, size_bytes, MAX_PAYLOAD_BYTES)
-    return text
 
 
 def failed(error: str, message: str, trace: Sequence[str] = ()) -> Failed:

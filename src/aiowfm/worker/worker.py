@@ -82,6 +82,7 @@ class Worker:
             for name, handler in handlers.items()
         ]
         self._polls = anyio.CancelScope()
+        self._grace = anyio.CancelScope()
         self._is_done = anyio.Event()
 
     async def run(self) -> None:
@@ -107,7 +108,8 @@ class Worker:
         """
         for poller in self._pollers:
             poller.stop()
-        with anyio.move_on_after(grace):
+        with self._grace:
+            self._grace.deadline = anyio.current_time() + grace
             await self._is_done.wait()
             return
         open_polls = sum(poller.open_polls for poller in self._pollers)
@@ -120,3 +122,7 @@ class Worker:
         self._polls.cancel()
         self._runner.cancel_all()
         await self._is_done.wait()
+
+    def hurry(self) -> None:
+        """End the grace that `stop` gives."""
+        self._grace.cancel()

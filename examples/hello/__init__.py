@@ -1,0 +1,1 @@
+"""Two tasks, one after the other."""

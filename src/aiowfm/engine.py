@@ -1,0 +1,498 @@
+"""The engine: joins the parts and owns their lifecycle."""
+
+from __future__ import annotations
+
+import functools
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import aclosing
+from enum import Enum
+from types import TracebackType
+from typing import Self, TypedDict, TypeVar, Unpack
+
+import anyio
+
+from aiowfm import environment
+from aiowfm.asl.findings import Finding, did_you_mean
+from aiowfm.config import EngineConfig, Provision
+from aiowfm.definitions import (
+    DefinitionSources,
+    WorkflowDefinition,
+    load_definitions,
+    located,
+    problems_for_names,
+    unknown_resources,
+)
+from aiowfm.errors import (
+    DefinitionError,
+    DuplicateTaskError,
+    EngineStateError,
+    Problem,
+    UnknownDefinitionError,
+    UsageError,
+)
+from aiowfm.lifecycle import Life
+from aiowfm.local import LocalBackend
+from aiowfm.names import ActivityArn, activity_name
+from aiowfm.ports import Activities, Backend, OpenBackend
+from aiowfm.tasks.handlers import HeartbeatMode, TaskHandler, inspected
+from aiowfm.worker.activities import provisioned
+from aiowfm.worker.worker import Worker, most_polls
+from aiowfm.workflows import Deployments, Listing, Workflow, Workflows, WorkflowStatus
+
+Result = TypeVar("Result")
+HandlerT = TypeVar("HandlerT", bound=Callable[..., object])  # arity is checked at registration
+
+_NO_INPUT: dict[str, object] = {}
+
+
+class EngineState(Enum):
+    """What an engine is doing."""
+
+    STOPPED = "stopped"
+    STARTING = "starting"
+    RUNNING = "running"
+    STOPPING = "stopping"
+    FAILED = "failed"
+
+
+class EngineOptions(TypedDict, total=False):
+    """The options of an engine that few programs set; `EngineConfig` explains them."""
+
+    max_pollers: int
+    max_threads: int
+    envelope: bool
+    default_heartbeat: bool
+    default_retry: bool
+    grace_seconds: float
+
+
+class Engine:
+    """Runs workflows: their definitions, their task handlers, and a backend to run on."""
+
+    def __init__(
+        self,
+        *,
+        app: str,
+        environment: str,
+        definitions: DefinitionSources = (),
+        backend: Backend | None = None,
+        concurrency: int = 1,
+        max_concurrency: int | None = None,
+        poll_rate: float | None = None,
+        worker_name: str | None = None,
+        provision: Provision = "create",
+        **options: Unpack[EngineOptions],
+    ) -> None:
+        """Make an engine; nothing runs before `start`.
+
+        Args:
+            app: The application; part of the names of activities.
+            environment: The namespace; part of the names of everything.
+            definitions: A path, YAML or JSON text, `WorkflowDefinition`s, or several of these.
+            backend: Where workflows run; `LocalBackend()` unless given.
+            concurrency: Tasks of one name that run at once, unless the task says otherwise.
+            max_concurrency: Tasks of all names that run at once; None: no such limit.
+            poll_rate: Polls per second and task name at most; None: no such limit.
+            worker_name: What histories show as the worker; host and process unless given.
+            provision: Whether what is missing is made, reported or taken for granted.
+            **options: The others, see `EngineConfig`.
+
+        Raises:
+            ConfigError: an option is not usable.
+            DefinitionError: definitions have problems; all are reported at once.
+        """
+        named = {} if worker_name is None else {"worker_name": worker_name}
+        self.config = EngineConfig.checked(
+            app=app,
+            environment=environment,
+            concurrency=concurrency,
+            max_concurrency=max_concurrency,
+            poll_rate=poll_rate,
+            provision=provision,
+            **named,
+            **options,
+        )
+        self._backend: Backend = LocalBackend() if backend is None else backend
+        self._definitions = {each.name: each for each in load_definitions(definitions)}
+        self._handlers: dict[str, TaskHandler] = {}
+        self._state = EngineState.STOPPED
+        self._life: Life | None = None
+        self._workflows: Workflows | None = None
+        self._worker: Worker | None = None
+        self._grace_seconds = self.config.grace_seconds
+
+    @classmethod
+    def from_env(
+        cls, *, definitions: DefinitionSources | None = None, backend: Backend | None = None
+    ) -> Self:
+        """The engine that the variables `AIOWFM_*` describe.
+
+        Each option has the variable of its name in capitals: `AIOWFM_APP`,
+        `AIOWFM_MAX_CONCURRENCY`, … . `AIOWFM_DEFINITIONS` is a path. `AIOWFM_BACKEND` is
+        `local` (with `AIOWFM_LOCAL_PATH`) or `aws` (with `AIOWFM_AWS_REGION`,
+        `AIOWFM_AWS_ROLE_ARN`, `AIOWFM_AWS_ACCOUNT_ID`, `AIOWFM_AWS_ENDPOINT_URL`).
+
+        Raises:
+            ConfigError: naming each variable that is missing or not usable.
+        """
+        options = EngineConfig.from_env().model_dump()
+        if definitions is None:
+            definitions = environment.definitions()
+        return cls(
+            definitions=definitions,
+            backend=environment.backend() if backend is None else backend,
+            **options,
+        )
+
+    @property
+    def state(self) -> EngineState:
+        if self._life is not None and self._life.is_over and self._state is EngineState.RUNNING:
+            return EngineState.FAILED
+        return self._state
+
+    # Handlers and definitions.
+
+    def task(
+        self,
+        name: str,
+        *,
+        concurrency: int | None = None,
+        retry_lost: bool = True,
+        heartbeat: HeartbeatMode = "auto",
+    ) -> Callable[[HandlerT], HandlerT]:
+        """Register the decorated function as the handler of `Resource: name`.
+
+        A handler takes at most one input and at most one `TaskContext`. A plain function
+        runs in a worker thread.
+
+        Args:
+            name: The task.
+            concurrency: How many of its tasks run at once; None: as the engine says.
+            retry_lost: Whether a task whose worker died is given to another. Its handler
+                may then run twice, even at once.
+            heartbeat: `manual` where the handler itself calls `ctx.heartbeat()`.
+
+        Raises:
+            HandlerTypeError: the function cannot be a handler.
+            DuplicateTaskError: the name has one.
+            EngineStateError: the engine runs.
+        """
+        caller_names = dict(sys._getframe(1).f_locals)
+
+        def register(handler: HandlerT) -> HandlerT:
+            self._require_stopped(f"registering the task {name!r}")
+            if not isinstance(name, str) or not name:
+                raise UsageError(f"a task needs a name, a non-empty string, not {name!r}")
+            if concurrency is not None and concurrency < 1:
+                raise UsageError(f"task {name!r}: concurrency must be at least 1")
+            for other in self._handlers:
+                if self._activity_name(other) == self._activity_name(name):
+                    raise DuplicateTaskError(
+                        f"the task {name!r} has a handler already"
+                        if other == name
+                        else f"the tasks {other!r} and {name!r} have one activity name,"
+                        f" {self._activity_name(name)!r}: rename one"
+                    )
+            self._handlers[name] = inspected(
+                name,
+                handler,
+                concurrency=concurrency,
+                retry_lost=retry_lost,
+                heartbeat=heartbeat,
+                local_names=caller_names,
+            )
+            return handler
+
+        return register
+
+    @property
+    def definitions(self) -> tuple[WorkflowDefinition, ...]:
+        return tuple(self._definitions.values())
+
+    def get_definition(self, name: str) -> WorkflowDefinition:
+        """The definition *name*.
+
+        Raises:
+            UnknownDefinitionError: there is none.
+        """
+        definition = self._definitions.get(name)
+        if definition is None:
+            hint = did_you_mean(name, self._definitions)
+            raise UnknownDefinitionError(f"there is no workflow definition {name!r}{hint}")
+        return definition
+
+    def add_definition(self, definition: WorkflowDefinition) -> None:
+        """Add a definition, or replace one whose version is -1.
+
+        Raises:
+            DefinitionError: it has problems, or one of its name may not be replaced.
+        """
+        (loaded,) = load_definitions(definition)
+        existing = self._definitions.get(loaded.name)
+        if existing is not None and existing.version != -1 and existing != loaded:
+            message = (
+                f"a definition of this name has version {existing.version} and may not be"
+                " replaced: only those of version -1 may"
+            )
+            raise DefinitionError(located(loaded, [Finding(pointer=("name",), message=message)]))
+        if self._state is not EngineState.STOPPED:
+            self._check([loaded])
+        self._definitions[loaded.name] = loaded
+
+    # Lifecycle.
+
+    async def start(self) -> None:
+        """Check the definitions, provision what they need, and begin to work.
+
+        Raises:
+            EngineStateError: it is not stopped.
+            DefinitionError: definitions do not fit the handlers.
+            NotFoundError: something is missing and `provision` is `check`.
+        """
+        self._require_stopped("start()")
+        self._check(self.definitions)
+        self._state = EngineState.STARTING
+        life = Life(self._live)
+        try:
+            self._life = life
+            await life.start()
+        except BaseException:
+            self._forget_life()
+            raise
+        self._state = EngineState.RUNNING
+
+    async def stop(self, grace: float | None = None) -> None:
+        """Stop polling, let running tasks finish, hand the others back.
+
+        Args:
+            grace: Seconds to wait for tasks, and on AWS for open polls; 70 lets these
+                end by themselves. None: `grace_seconds` of the configuration.
+
+        Raises:
+            EngineStateError: it is not running.
+        """
+        life = self._require_life("stop()")
+        self._grace_seconds = self.config.grace_seconds if grace is None else grace
+        if self._state is EngineState.RUNNING:
+            self._state = EngineState.STOPPING
+        try:
+            await life.stop()
+        finally:
+            if life.is_over:
+                self._forget_life()
+        if life.error is not None:
+            raise life.error
+
+    async def closed(self) -> None:
+        """Wait until the engine has stopped; raises what it failed with."""
+        life = self._life
+        if life is not None:
+            await life.ended()
+            if life.error is not None:
+                raise life.error
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._state is not EngineState.STOPPED:
+            await self.stop()
+
+    async def run_forever(self) -> None:
+        """Start, work until SIGINT or SIGTERM, stop; a second signal ends the grace."""
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            await self.start()
+            life = self._require_life("run_forever()")
+            try:
+                async with anyio.create_task_group() as group:
+                    group.start_soon(self._obey, signals, life)
+                    await life.ended()
+                    group.cancel_scope.cancel()
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await self.stop()
+
+    async def _obey(self, signals: AsyncIterator[signal.Signals], life: Life) -> None:
+        async for _ in signals:
+            if life.stopping.is_set() and self._worker is not None:
+                self._worker.hurry()
+            life.stopping.set()
+
+    # Workflows.
+
+    async def start_workflow(
+        self, name: str, input: object = _NO_INPUT, *, id_suffix: str | None = None
+    ) -> Workflow:
+        """Start a workflow.
+
+        Args:
+            name: Its definition.
+            input: Any JSON value, at most 262,144 bytes.
+            id_suffix: The end of its id. The same suffix and input give back the workflow
+                that was started before, running or finished. None: random.
+
+        Raises:
+            UnknownDefinitionError: no such definition.
+            NotJsonError: the input has no JSON form.
+            PayloadTooLargeError: the input is too large.
+            WorkflowExistsError: the suffix was used with another input.
+            DefinitionChangedError: the deployed state machine differs and may not change.
+        """
+        workflows = self._running("start_workflow()")
+        definition = self.get_definition(name)
+        return await self._call(workflows.start(definition, input, id_suffix))
+
+    async def get_workflow(self, id: str) -> Workflow:
+        """Show a workflow.
+
+        Raises:
+            WorkflowNotFoundError: there is none of this id, or it is not an id.
+        """
+        return await self._call(self._running("get_workflow()").get(id))
+
+    async def list_workflows(
+        self, name: str, *, status: WorkflowStatus | str | None = None, limit: int | None = None
+    ) -> AsyncIterator[Workflow]:
+        """The workflows of all versions of a definition, newest first, paged lazily.
+
+        Args:
+            name: The definition; it may be one that the engine does not know any more.
+            status: Only those; `failed` includes timed out ones.
+            limit: At most so many.
+        """
+        workflows = self._running("list_workflows()")
+        wanted = None if status is None else _status(status)
+        async with aclosing(workflows.list(name, wanted, limit)) as found:
+            while (workflow := await self._call(anext(found, None))) is not None:
+                yield workflow
+
+    async def wait(self, id: str, *, timeout: float | None = None) -> Workflow:
+        """Wait until a workflow is in a final state.
+
+        Args:
+            id: The workflow.
+            timeout: Seconds to wait at most; None: as long as it takes.
+
+        Raises:
+            TimeoutError: it is not finished yet.
+            WorkflowNotFoundError: there is none of this id, or it is not an id.
+        """
+        workflows = self._running("wait()")
+        with anyio.fail_after(timeout):
+            return await self._call(workflows.wait(id))
+
+    async def cancel_workflow(self, id: str, *, reason: str = "") -> None:
+        """Cancel a running workflow; one that has finished stays as it is.
+
+        Args:
+            id: The workflow.
+            reason: For people; becomes its `cause`.
+
+        Raises:
+            WorkflowNotFoundError: there is none of this id, or it is not an id.
+        """
+        await self._call(self._running("cancel_workflow()").cancel(id, reason))
+
+    # How it lives.
+
+    async def _live(self, ready: Callable[[], None]) -> None:
+        life = self._require_life("start()")
+        polls = most_polls(self._handlers, self.config)
+        async with self._backend.open(max_polls=polls) as opened:
+            names = {task: self._activity_name(task) for task in self._handlers}
+            arns = await provisioned(names, opened.activities, self.config.provision)
+            self._workflows = self._assembled(opened, arns)
+            self._worker = worker = Worker(
+                self._handlers,
+                arns,
+                config=self.config,
+                source=opened.tasks,
+                reporter=opened.reporter,
+                create_again=functools.partial(self._create_again, opened.activities),
+            )
+            async with anyio.create_task_group() as group:
+                group.start_soon(worker.run)
+                ready()
+                await life.stopping.wait()
+                await worker.stop(self._grace_seconds)
+
+    def _assembled(self, opened: OpenBackend, arns: Mapping[str, ActivityArn]) -> Workflows:
+        tasks = {arn: task for task, arn in arns.items()}
+        lost = frozenset(name for name, each in self._handlers.items() if not each.retry_lost)
+        deployments = Deployments(
+            opened.state_machines,
+            config=self.config,
+            activity_arn=arns.__getitem__,
+            task_name=lambda arn: tasks.get(ActivityArn(arn), arn),
+            no_retry_tasks=lost,
+        )
+        listing = Listing(
+            opened.state_machines,
+            opened.executions,
+            config=self.config,
+            find_definition=self._definitions.get,
+        )
+        return Workflows(
+            opened.executions,
+            deployments,
+            listing,
+            config=self.config,
+            find_definition=self._definitions.get,
+        )
+
+    async def _create_again(self, activities: Activities, task: str) -> None:
+        if self.config.provision == "create":
+            await activities.create(self._activity_name(task))
+
+    def _activity_name(self, task: str) -> str:
+        return activity_name(self.config.environment, self.config.app, task)
+
+    def _check(self, definitions: Iterable[WorkflowDefinition]) -> None:
+        problems: list[Problem] = []
+        for definition in definitions:
+            findings = problems_for_names(definition, self.config.environment)
+            findings += unknown_resources(definition, self._handlers)
+            problems += located(definition, findings)
+        if problems:
+            raise DefinitionError(problems)
+
+    async def _call(self, work: Awaitable[Result]) -> Result:
+        assert self._life is not None
+        return await self._life.call(work)
+
+    def _running(self, what: str) -> Workflows:
+        life = self._require_life(what)
+        if life.error is not None:
+            raise life.error
+        if self._workflows is None or self._state is not EngineState.RUNNING:
+            raise EngineStateError(f"{what}: the engine is {self.state.value}, not running")
+        return self._workflows
+
+    def _require_life(self, what: str) -> Life:
+        if self._life is None:
+            raise EngineStateError(f"{what}: the engine is stopped; start it first")
+        return self._life
+
+    def _require_stopped(self, what: str) -> None:
+        if self._state is not EngineState.STOPPED:
+            raise EngineStateError(f"{what}: the engine is {self.state.value}, not stopped")
+
+    def _forget_life(self) -> None:
+        self._state = EngineState.STOPPED
+        self._life = self._workflows = self._worker = None
+
+
+def _status(status: str) -> WorkflowStatus:
+    try:
+        return WorkflowStatus(status)
+    except ValueError as exc:
+        known = ", ".join(WorkflowStatus)
+        raise UsageError(f"there is no status {status!r}; one of {known}") from exc

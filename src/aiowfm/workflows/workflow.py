@@ -1,0 +1,97 @@
+"""A workflow, as the engine shows it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from aiowfm.asl.payload import JsonValue
+from aiowfm.definitions import WorkflowDefinition
+from aiowfm.names import WorkflowId
+from aiowfm.ports import Execution, ExecutionStatus
+
+
+class WorkflowStatus(StrEnum):
+    """Where a workflow is; members equal their texts."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    FAILED = "failed"
+    SUCCEEDED = "succeeded"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_final(self) -> bool:
+        return self not in (WorkflowStatus.QUEUED, WorkflowStatus.RUNNING)
+
+
+# In listings `failed` means both FAILED and TIMED_OUT.
+STATUSES: Mapping[ExecutionStatus, WorkflowStatus] = {
+    ExecutionStatus.PENDING_REDRIVE: WorkflowStatus.QUEUED,
+    ExecutionStatus.RUNNING: WorkflowStatus.RUNNING,
+    ExecutionStatus.FAILED: WorkflowStatus.FAILED,
+    ExecutionStatus.TIMED_OUT: WorkflowStatus.FAILED,
+    ExecutionStatus.SUCCEEDED: WorkflowStatus.SUCCEEDED,
+    ExecutionStatus.ABORTED: WorkflowStatus.CANCELLED,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workflow:
+    """One workflow: an execution of a definition.
+
+    Attributes:
+        id: As `Engine.get_workflow` takes it; the name of the execution.
+        name: The name of its definition.
+        input: A JSON value; None in listings.
+        output: A JSON value; None unless it succeeded, and in listings.
+        error: The error name it failed with; None in listings.
+        cause: What that means, for people; the reason given when it was cancelled.
+        namespace: The environment it belongs to.
+        tags: The default tags of its definition.
+        definition: None if the engine does not know it (any more).
+        jobs: The states it entered, where they were asked for.
+        retry_for: The id of the workflow that this one repeats.
+    """
+
+    id: str
+    name: str
+    status: WorkflowStatus
+    created_at: datetime
+    stopped_at: datetime | None = None
+    input: JsonValue = field(default=None, repr=False)
+    output: JsonValue = field(default=None, repr=False)
+    error: str | None = None
+    cause: str | None = None
+    namespace: str
+    tags: Mapping[str, str] = field(default_factory=dict)
+    definition: WorkflowDefinition | None = field(default=None, repr=False)
+    jobs: tuple[object, ...] | None = None
+    retry_for: str | None = None
+
+
+def workflow_of(
+    execution: Execution, id: WorkflowId, definition: WorkflowDefinition | None
+) -> Workflow:
+    """The workflow that *execution* is."""
+    error, cause = execution.error, execution.cause
+    if execution.status is ExecutionStatus.TIMED_OUT:
+        error = error or "States.Timeout"
+        cause = cause or "the workflow ran longer than the TimeoutSeconds of its definition"
+    return Workflow(
+        id=execution.name,
+        name=id.name,
+        status=STATUSES[execution.status],
+        created_at=execution.started_at,
+        stopped_at=execution.stopped_at,
+        input=None if execution.input is None else json.loads(execution.input),
+        output=None if execution.output is None else json.loads(execution.output),
+        error=error,
+        cause=cause,
+        namespace=id.environment,
+        tags={} if definition is None else dict(definition.default_tags),
+        definition=definition,
+    )

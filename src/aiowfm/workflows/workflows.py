@@ -1,0 +1,160 @@
+"""Starts, finds, awaits and cancels workflows."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+
+from aiowfm.config import EngineConfig
+from aiowfm.definitions import WorkflowDefinition
+from aiowfm.errors import NotFoundError, UsageError, WorkflowExistsError, WorkflowNotFoundError
+from aiowfm.names import (
+    MAX_NAME_LENGTH,
+    SEPARATOR,
+    ExecutionArn,
+    WorkflowId,
+    cleaned,
+    parse_workflow_id,
+    random_suffix,
+)
+from aiowfm.payloads import json_text
+from aiowfm.ports import MAX_PAYLOAD_BYTES, Execution, ExecutionExistsError, Executions
+from aiowfm.workflows.deployments import Deployments
+from aiowfm.workflows.listing import Listing
+from aiowfm.workflows.workflow import Workflow, WorkflowStatus, workflow_of
+
+log = logging.getLogger("aiowfm.workflows")
+
+ENVELOPE_BYTES = 1_024  # what the envelope of a task's input takes at most
+
+
+class Workflows:
+    """The workflows of one engine."""
+
+    def __init__(
+        self,
+        executions: Executions,
+        deployments: Deployments,
+        listing: Listing,
+        *,
+        config: EngineConfig,
+        find_definition: Callable[[str], WorkflowDefinition | None],
+    ) -> None:
+        self._executions = executions
+        self._deployments = deployments
+        self._listing = listing
+        self._config = config
+        self._find_definition = find_definition
+
+    async def start(
+        self, definition: WorkflowDefinition, input: object, id_suffix: str | None
+    ) -> Workflow:
+        text = json_text(input, f"the input of workflow {definition.name!r}")
+        if self._config.envelope and len(text.encode()) > MAX_PAYLOAD_BYTES - ENVELOPE_BYTES:
+            log.warning(
+                "the input of workflow %s leaves no room for the envelope of its tasks"
+                " (%d bytes): they may fail with States.DataLimitExceeded",
+                definition.name,
+                ENVELOPE_BYTES,
+            )
+        id = self._id(definition, random_suffix() if id_suffix is None else id_suffix)
+        try:
+            execution = await self._start(definition, str(id), text)
+        except ExecutionExistsError:
+            arn = await self._executions.arn(id.state_machine, str(id))
+            return await self._existing(arn, id, text)
+        return workflow_of(execution, id, definition)
+
+    async def get(self, id: str) -> Workflow:
+        parsed, arn = await self._located(id)
+        return await self._show(arn, parsed)
+
+    async def wait(self, id: str) -> Workflow:
+        parsed, arn = await self._located(id)
+        try:
+            execution = await self._executions.finished(arn)
+        except NotFoundError as exc:
+            raise _not_found(id) from exc
+        return workflow_of(execution, parsed, self._definition(parsed))
+
+    async def cancel(self, id: str, reason: str) -> None:
+        _, arn = await self._located(id)
+        try:
+            await self._executions.stop(arn, reason)
+        except NotFoundError as exc:
+            raise _not_found(id) from exc
+
+    async def list(
+        self, name: str, status: WorkflowStatus | None, limit: int | None
+    ) -> AsyncGenerator[Workflow, None]:
+        async with aclosing(self._listing.newest_first(name, status, limit)) as executions:
+            async for execution in executions:
+                id = parse_workflow_id(execution.name)
+                if id is not None:
+                    yield workflow_of(execution, id, self._definition(id))
+
+    def _id(self, definition: WorkflowDefinition, suffix: str) -> WorkflowId:
+        id = WorkflowId(
+            cleaned(self._config.environment),
+            cleaned(definition.name),
+            definition.version,
+            cleaned(definition.start_at),
+            suffix,
+        )
+        if parse_workflow_id(str(id)) != id:
+            room = MAX_NAME_LENGTH - len(id.state_machine) - len(SEPARATOR)
+            raise UsageError(
+                f"id_suffix={suffix!r} cannot end the id of a workflow {definition.name!r}: use"
+                f" at most {room} letters, digits and . _ -, not beginning with '-' and"
+                f" without {SEPARATOR!r}"
+            )
+        return id
+
+    async def _start(self, definition: WorkflowDefinition, name: str, text: str) -> Execution:
+        machine = await self._deployments.ready(definition)
+        try:
+            return await self._executions.start(machine, name, text)
+        except NotFoundError:
+            # Somebody deleted what was deployed: once more from the beginning.
+            self._deployments.forget(definition)
+            machine = await self._deployments.ready(definition)
+            return await self._executions.start(machine, name, text)
+
+    async def _existing(self, arn: ExecutionArn, id: WorkflowId, text: str) -> Workflow:
+        workflow = await self._show(arn, id)
+        if workflow.input != json.loads(text):
+            raise WorkflowExistsError(
+                f"workflow {workflow.id!r} was started before with another input:"
+                f" {_shortened(json.dumps(workflow.input))}, and now {_shortened(text)}"
+            )
+        return workflow
+
+    async def _show(self, arn: ExecutionArn, id: WorkflowId) -> Workflow:
+        try:
+            execution = await self._executions.describe(arn)
+        except NotFoundError as exc:
+            raise _not_found(str(id)) from exc
+        return workflow_of(execution, id, self._definition(id))
+
+    async def _located(self, id: str) -> tuple[WorkflowId, ExecutionArn]:
+        parsed = parse_workflow_id(id)
+        if parsed is None:
+            raise WorkflowNotFoundError(
+                f"{id!r} is not the id of a workflow; one is"
+                " {environment}--{name}--{version}--{start state}--{suffix}"
+            )
+        return parsed, await self._executions.arn(parsed.state_machine, id)
+
+    def _definition(self, id: WorkflowId) -> WorkflowDefinition | None:
+        definition = self._find_definition(id.name)
+        return definition if definition and definition.version == id.version else None
+
+
+def _not_found(id: str) -> WorkflowNotFoundError:
+    return WorkflowNotFoundError(f"there is no workflow {id!r}")
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= 200 else f"{text[:200]}…"
