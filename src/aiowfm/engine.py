@@ -386,6 +386,8 @@ class Engine:
             WorkflowNotFoundError: there is none of this id, or it is not an id.
         """
         workflows = self._running("wait()")
+        if timeout is None:
+            return await self._call(workflows.wait(id))
         with anyio.fail_after(timeout):
             return await self._call(workflows.wait(id))
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_pascal
 
 from aiowfm.asl.templates import Template, compile_template
@@ -38,7 +38,9 @@ class Model(BaseModel):
         ignored_types=(cached_property,),
     )
 
-    _templates: dict[str, Template] = PrivateAttr(default_factory=dict)
+    @cached_property
+    def _templates(self) -> dict[str, Template]:
+        return {}
 
     def gives(self, field: str) -> bool:
         """Whether the definition names *field*, even if as null."""

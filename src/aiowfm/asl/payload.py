@@ -22,7 +22,10 @@ def parse(text: str) -> JsonValue:
         value: JsonValue = from_json(text, allow_inf_nan=False)
     except ValueError:
         # The fast parser stops at 200 levels; the standard one says what is wrong.
-        value = json.loads(text, parse_constant=_refuse)
+        try:
+            value = json.loads(text, parse_constant=_refuse)
+        except RecursionError as exc:
+            raise ValueError("nested too deep") from exc
     return value
 
 

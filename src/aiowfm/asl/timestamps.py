@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 _TIMESTAMP = re.compile(
     r"(?P<minutes>\d{4}-\d\d-\d\dT\d\d:\d\d)(?::(?P<seconds>\d\d)(?:\.(?P<fraction>\d{1,9}))?)?"
-    r"(?:Z|(?P<sign>[+-])(?P<offset_hours>\d\d):(?P<offset_minutes>\d\d))"
+    r"(?:Z|(?P<sign>[+-])(?P<offset_hours>\d\d):(?P<offset_minutes>[0-5]\d))",
+    re.ASCII,
 )
 _EPOCH = datetime(1970, 1, 1)
 NANOSECONDS = 1_000_000_000

@@ -39,8 +39,7 @@ def opened(
             beat=beat,
         )
     assert isinstance(value, dict)
-    arn = facts.get("execution")
-    workflow_id, workflow_name = workflow_facts(arn) if isinstance(arn, str) else (None, None)
+    workflow_id, workflow_name = workflow_facts(facts["execution"])
     entered = facts.get("entered")
     heartbeat = facts.get("heartbeat")
     return TaskContext(
@@ -48,11 +47,11 @@ def opened(
         task_token=task.token,
         worker_name=worker_name,
         workflow_id=workflow_id,
-        execution_arn=None if arn is None else ExecutionArn(arn),
+        execution_arn=ExecutionArn(facts["execution"]),
         workflow_name=workflow_name,
-        state_name=facts.get("state"),
+        state_name=facts["state"],
         attempt=facts.get("attempt"),
-        entered_at=datetime.fromisoformat(entered) if isinstance(entered, str) else None,
+        entered_at=None if entered is None else datetime.fromisoformat(entered),
         map_index=facts.get("index"),
         heartbeat_seconds=heartbeat if isinstance(heartbeat, int | float) else None,
         entered_text=entered,
@@ -62,8 +61,27 @@ def opened(
 
 
 def _facts(value: JsonValue) -> Mapping[str, Any] | None:
-    if isinstance(value, dict) and value.keys() == MEMBERS:
-        facts = value["aiowfm"]
-        if isinstance(facts, dict) and "execution" in facts and "state" in facts:
-            return facts
-    return None
+    """What the envelope says, or None if *value* is none, however it looks."""
+    if not isinstance(value, dict) or value.keys() != MEMBERS:
+        return None
+    facts = value["aiowfm"]
+    if not isinstance(facts, dict):
+        return None
+    is_ours = (
+        isinstance(facts.get("execution"), str)
+        and isinstance(facts.get("state"), str)
+        and _is_instant(facts.get("entered"))
+        and isinstance(facts.get("attempt"), int | None)
+        and isinstance(facts.get("index"), int | None)
+    )
+    return facts if is_ours else None
+
+
+def _is_instant(value: JsonValue) -> bool:
+    if isinstance(value, str):
+        try:
+            datetime.fromisoformat(value)
+        except ValueError:
+            return False
+        return True
+    return value is None

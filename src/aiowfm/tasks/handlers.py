@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import functools
 import inspect
+import types
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from pydantic import PydanticUserError, TypeAdapter, ValidationError
-from pydantic_core import PydanticSerializationError
 
 from aiowfm.asl.payload import JsonValue, dump
 from aiowfm.errors import HandlerTypeError, NotJsonError, PayloadTooLargeError
@@ -24,6 +24,8 @@ from aiowfm.tasks.outcomes import (
     Outcome,
     Succeeded,
     failed,
+    failed_by,
+    message_of,
 )
 
 HeartbeatMode: TypeAlias = Literal["auto", "manual"]
@@ -69,6 +71,8 @@ class TaskHandler:
                     for error in exc.errors(include_url=False, include_context=False)
                 ]
                 return failed(INVALID_INPUT, "; ".join(problems))
+            except Exception as exc:  # noqa: BLE001  # any error in a validator of the user's
+                return failed_by(exc)
         return tuple(value if kind == "input" else context for kind in self.takes)
 
     def outcome(self, result: object) -> Outcome:
@@ -83,8 +87,11 @@ class TaskHandler:
             return Succeeded(json_text(result, f"the result of task {self.name!r}"))
         except PayloadTooLargeError as exc:
             return failed(PAYLOAD_TOO_LARGE, str(exc))
-        except (NotJsonError, PydanticSerializationError) as exc:
+        except NotJsonError as exc:
             return failed(INVALID_OUTPUT, str(exc))
+        except Exception as exc:  # noqa: BLE001  # any error in a serialiser of the user's
+            message = f"the result of task {self.name!r} is not JSON: {message_of(exc)}"
+            return failed(INVALID_OUTPUT, message)
 
 
 def inspected(
@@ -119,7 +126,7 @@ def inspected(
     input_hint: Any = inspect.Parameter.empty
     for parameter in _parameters(function):
         hint = hints.get(parameter.name, inspect.Parameter.empty)
-        kind: Literal["input", "context"] = "context" if hint is TaskContext else "input"
+        kind: Literal["input", "context"] = "context" if _is_context(hint) else "input"
         if parameter.kind not in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
             raise _refusal(function, f"parameter {parameter.name!r} is not positional")
         if kind in takes:
@@ -129,6 +136,8 @@ def inspected(
         if kind == "input":
             input_hint = hint
     result_hint = hints.get("return", inspect.Parameter.empty)
+    if result_hint in (typing.NoReturn, typing.Never):
+        result_hint = type(None)
     return TaskHandler(
         name=name,
         function=function,
@@ -153,10 +162,13 @@ def _target(function: Callable[..., Any]) -> Any:
 
 
 def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
+    """The parameters of *function* but those that a partial gives by name."""
     try:
-        return list(inspect.signature(function).parameters.values())
+        parameters = inspect.signature(function).parameters
     except (TypeError, ValueError) as exc:
         raise _refusal(function, "its signature cannot be read") from exc
+    given = function.keywords if isinstance(function, functools.partial) else {}
+    return [parameter for name, parameter in parameters.items() if name not in given]
 
 
 def _hints(
@@ -166,10 +178,17 @@ def _hints(
         return typing.get_type_hints(
             inspect.unwrap(target), localns=dict(local_names or {}), include_extras=True
         )
-    except NameError as exc:
+    except (NameError, AttributeError, SyntaxError) as exc:
         raise _refusal(function, f"its annotations name something unknown: {exc}") from exc
     except TypeError:
         return {}
+
+
+def _is_context(hint: Any) -> bool:
+    """Whether *hint* is TaskContext, be it optional or annotated."""
+    if typing.get_origin(hint) in (typing.Annotated, typing.Union, types.UnionType):
+        return any(_is_context(each) for each in typing.get_args(hint))
+    return hint is TaskContext
 
 
 def _adapter(function: Callable[..., Any], hint: Any) -> TypeAdapter[Any] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import traceback
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -37,33 +38,39 @@ Outcome: TypeAlias = Succeeded | Failed
 
 def failed(error: str, message: str, trace: Sequence[str] = ()) -> Failed:
     """A failure whose cause is the JSON object that Lambda gives, cut to fit."""
-    cause = {"errorType": error, "errorMessage": message, "trace": list(trace)}
-    text = json.dumps(cause, ensure_ascii=False)
-    while len(text) > MAX_CAUSE_LENGTH and cause["trace"]:
-        cause["trace"] = cause["trace"][1:]  # the innermost frames are last
-        text = json.dumps(cause, ensure_ascii=False)
-    while len(text) > MAX_CAUSE_LENGTH:
-        # Escapes make a message longer: take off what is over until it fits.
-        message = message[: len(message) - max(len(text) - MAX_CAUSE_LENGTH, 1)]
-        cause["errorMessage"] = message
-        text = json.dumps(cause, ensure_ascii=False)
-    return Failed(_encodable(error)[:MAX_ERROR_LENGTH], _encodable(text))
+    error = _encodable(error[:MAX_ERROR_LENGTH])
+    frames = list(trace)
+    while len(_cause(error, message, frames)) > MAX_CAUSE_LENGTH and frames:
+        frames = frames[1:]  # the innermost are last
+    # Escapes make a message longer: how much of it fits is found by trying.
+    kept = bisect_right(
+        range(min(len(message), MAX_CAUSE_LENGTH) + 1),
+        MAX_CAUSE_LENGTH,
+        key=lambda length: len(_cause(error, message[:length], frames)),
+    )
+    return Failed(error, _encodable(_cause(error, message[: kept - 1], frames)))
 
 
 def failed_by(exc: BaseException) -> Failed:
     """The failure that *exc*, raised by a handler, stands for."""
-    if isinstance(exc, TaskError):
-        error, cause = exc.error[:MAX_ERROR_LENGTH], exc.cause[:MAX_CAUSE_LENGTH]
+    if isinstance(exc, TaskError) and hasattr(exc, "error"):  # a subclass may not have called ours
+        error, cause = str(exc.error)[:MAX_ERROR_LENGTH], str(exc.cause)[:MAX_CAUSE_LENGTH]
         return Failed(_encodable(error), _encodable(cause))
     trace = traceback.format_tb(exc.__traceback__)
-    return failed(type(exc).__name__, _message(exc), [line.rstrip() for line in trace])
+    return failed(type(exc).__name__, message_of(exc), [line.rstrip() for line in trace])
 
 
-def _message(exc: BaseException) -> str:
+def message_of(exc: BaseException) -> str:
+    """What *exc* says, or that it cannot say it."""
     try:
         return str(exc)
     except Exception:  # noqa: BLE001  # any error in a stranger's __str__
         return "<the exception cannot be shown>"
+
+
+def _cause(error: str, message: str, frames: Sequence[str]) -> str:
+    cause = {"errorType": error, "errorMessage": message, "trace": frames}
+    return json.dumps(cause, ensure_ascii=False)
 
 
 def _encodable(text: str) -> str:

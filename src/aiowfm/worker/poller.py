@@ -116,6 +116,8 @@ class Poller:
 
     async def _recover(self, exc: AiowfmError, delay: float) -> None:
         log.warning("polling failed: %s", exc, extra={"activity": self.name})
+        if self._is_stopping:
+            return
         with self._intake():
             if isinstance(exc, NotFoundError):
                 try:

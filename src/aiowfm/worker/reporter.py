@@ -32,7 +32,7 @@ class Reporter:
     async def report(self, context: TaskContext, outcome: Outcome) -> None:
         """Report *outcome*, trying again after faults while the token may live."""
         limit = 2 * (context.heartbeat_seconds or TOKEN_LIFETIME_SECONDS / 2)
-        with anyio.CancelScope(shield=True), anyio.move_on_after(limit) as scope:
+        with anyio.move_on_after(limit, shield=True) as scope:
             await self._deliver(context, outcome)
         if scope.cancelled_caught:
             log.error("giving up on reporting a task: its result is lost", extra=context.log_facts)

@@ -14,6 +14,7 @@ from aiowfm.tasks.context import TaskContext
 from aiowfm.tasks.envelope import opened
 from aiowfm.tasks.handlers import TaskHandler
 from aiowfm.tasks.outcomes import (
+    INVALID_INPUT,
     WORKER_STOPPED,
     Failed,
     Outcome,
@@ -44,24 +45,32 @@ class Runner:
         self._threads = threads
         self._worker_name = worker_name
         self._running: set[RunningTask] = set()
+        self._is_stopped = False
 
     @property
     def running_count(self) -> int:
         return len(self._running)
 
     def cancel_all(self) -> None:
-        """Cancel the handlers; their tasks are handed back for another worker."""
+        """Cancel the handlers; their tasks, and any that come now, are handed back."""
+        self._is_stopped = True
         for task in self._running:
             task.scope.cancel()
 
     async def run(self, handler: TaskHandler, task: ActivityTask) -> None:
         """Run *task* and report it; what a handler does never ends in an exception here."""
-        context = self._context(handler, task)
+        try:
+            context = self._context(handler, task)
+        except ValueError as exc:
+            await self._refuse(handler, task, exc)
+            return
         running = RunningTask(context)
         self._running.add(running)
         outcome: Outcome | None = None
         try:
             with running.scope:
+                if self._is_stopped:
+                    return
                 if handler.heartbeat == "auto":
                     self._heartbeats.watch(running)
                 outcome = await self._outcome(handler, context)
@@ -80,6 +89,12 @@ class Runner:
             worker_name=self._worker_name,
             beat=functools.partial(self._port.heartbeat, task.token),
         )
+
+    async def _refuse(self, handler: TaskHandler, task: ActivityTask, exc: ValueError) -> None:
+        context = TaskContext(
+            task_name=handler.name, task_token=task.token, worker_name=self._worker_name
+        )
+        await self._report(context, failed(INVALID_INPUT, f"the input cannot be read: {exc}"))
 
     async def _report(self, context: TaskContext, outcome: Outcome | None) -> None:
         if outcome is None:
