@@ -10,10 +10,16 @@ from aiowfm.ports import Backend
 DEFINITIONS = Path(__file__).with_name("workflows.yml")
 
 
-def make_engine(backend: Backend | None = None, environment: str = "dev") -> Engine:
+def make_engine(
+    backend: Backend | None = None, environment: str = "dev", grace_seconds: float = 30
+) -> Engine:
     """An engine that greets; on the embedded backend unless given another."""
     engine = Engine(
-        app="hello", environment=environment, definitions=DEFINITIONS, backend=backend
+        app="hello",
+        environment=environment,
+        definitions=DEFINITIONS,
+        backend=backend,
+        grace_seconds=grace_seconds,
     )
 
     @engine.task("first")

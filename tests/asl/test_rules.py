@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from aiowfm.asl import rules
-from aiowfm.asl.rules import Finding
+from aiowfm.asl.findings import Finding
 
 CASES = Path(__file__).parents[2] / ".." / "shared" / "validation" / "cases.json"
 

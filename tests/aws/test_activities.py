@@ -80,7 +80,7 @@ async def test_a_task_is_polled_and_its_outcome_reported(
         f"{environment}--pack--0--pack", json.dumps(definition), {}, publish=False
     )
 
-    succeeding = await aws.executions.start(machine, "succeeding", '{"n": 1}')
+    succeeding = (await aws.executions.start(machine, "succeeding", '{"n": 1}')).arn
     task = await aws.tasks.poll(activity, "worker")
     assert task is not None
     assert json.loads(task.input) == {"n": 1}
@@ -94,7 +94,7 @@ async def test_a_task_is_polled_and_its_outcome_reported(
     with pytest.raises(TaskTokenExpiredError):
         await aws.reporter.succeed(task.token, "{}")
 
-    failing = await aws.executions.start(machine, "failing", "{}")
+    failing = (await aws.executions.start(machine, "failing", "{}")).arn
     task = await aws.tasks.poll(activity, "worker")
     assert task is not None
     await aws.reporter.fail(task.token, "OutOfStock", "sku 17")

@@ -33,7 +33,7 @@ async def machine(aws: OpenBackend, name: str, definition: str) -> StateMachineA
 
 @pytest.mark.aws
 async def test_an_execution_is_started_and_described(aws: OpenBackend, name: str) -> None:
-    arn = await aws.executions.start(await machine(aws, name, WAITING), "one", '{"n": 1}')
+    arn = (await aws.executions.start(await machine(aws, name, WAITING), "one", '{"n": 1}')).arn
     assert arn == await aws.executions.arn(name, "one")
     execution = await aws.executions.describe(arn)
     assert (execution.arn, execution.name) == (arn, "one")
@@ -45,7 +45,7 @@ async def test_an_execution_is_started_and_described(aws: OpenBackend, name: str
 
 @pytest.mark.aws
 async def test_a_finished_execution_shows_its_output(aws: OpenBackend, name: str) -> None:
-    arn = await aws.executions.start(await machine(aws, name, PASSING), "one", '{"n": 1}')
+    arn = (await aws.executions.start(await machine(aws, name, PASSING), "one", '{"n": 1}')).arn
     done = await aws.executions.finished(arn)
     assert done.status is ExecutionStatus.SUCCEEDED
     assert json.loads(done.output or "") == {"n": 1}
@@ -82,7 +82,7 @@ async def test_what_does_not_exist_is_told(aws: OpenBackend, name: str) -> None:
 async def test_a_running_execution_is_stopped_and_may_be_stopped_again(
     aws: OpenBackend, name: str
 ) -> None:
-    arn = await aws.executions.start(await machine(aws, name, WAITING), "one", "{}")
+    arn = (await aws.executions.start(await machine(aws, name, WAITING), "one", "{}")).arn
     for _ in range(2):
         await aws.executions.stop(arn, "not needed")
     done = await aws.executions.finished(arn)
@@ -91,7 +91,7 @@ async def test_a_running_execution_is_stopped_and_may_be_stopped_again(
 
 @pytest.mark.aws
 async def test_stopping_what_has_succeeded_changes_nothing(aws: OpenBackend, name: str) -> None:
-    arn = await aws.executions.start(await machine(aws, name, PASSING), "one", "{}")
+    arn = (await aws.executions.start(await machine(aws, name, PASSING), "one", "{}")).arn
     done = await aws.executions.finished(arn)
     await aws.executions.stop(arn, "")
     assert await aws.executions.describe(arn) == done

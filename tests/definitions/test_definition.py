@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from aiowfm.asl.rules import Finding, Pointer
+from aiowfm.asl.findings import Finding, Pointer
 from aiowfm.definitions import WorkflowDefinition, load_definitions, located
 
 MACHINE: dict[str, Any] = {"StartAt": "a", "States": {"a": {"Type": "Pass", "End": True}}}

@@ -1,0 +1,1 @@
+"""Ten orders on their way through a shop: choices, retries, failures that are dealt with."""
