@@ -65,13 +65,13 @@ class Driver:
         self.now = START
         self.history: list[HistoryEvent] = []
         self.run = Interpreter(self.machine, FACTS, random=lambda event_id: random)
-        self._timers: dict[Timer, float] = {}
+        self.timers: dict[Timer, float] = {}
         self._heap: list[tuple[float, int, Timer]] = []
         self._count = itertools.count()
-        self._tasks: dict[int, ScheduleActivity] = {}
+        self.tasks: dict[int, ScheduleActivity] = {}
 
     def start(self, input: Any) -> Driver:
-        self._take(self.run.start(Payload(input), self.now))
+        self.take(self.run.start(Payload(input), self.now))
         return self
 
     def finish(self) -> Driver:
@@ -83,10 +83,10 @@ class Driver:
     def step(self) -> bool:
         """Let the next thing happen; False if there is none."""
         if self.run.has_more:
-            self._take(self.run.go_on_running(self.now))
-        elif self._tasks:
-            event_id, task = next(iter(self._tasks.items()))
-            del self._tasks[event_id]
+            self.take(self.run.go_on_running(self.now))
+        elif self.tasks:
+            event_id, task = next(iter(self.tasks.items()))
+            del self.tasks[event_id]
             self._work(event_id, task)
         else:
             return self._fire()
@@ -112,10 +112,10 @@ class Driver:
         other.history = self.history[:length]
         other.now = other.history[-1].timestamp
         other.run = Interpreter(self.machine, FACTS, random=self.run.random)
-        other._timers, other._heap, other._tasks = {}, [], {}
+        other.timers, other._heap, other.tasks = {}, [], {}
         other._count = itertools.count()
         other.run.restore(other.history)
-        other._take(other.run.resume(other.now))
+        other.take(other.run.resume(other.now))
         # Tasks that were handed out are answered as if by the worker that has them.
         for event_id, visit in list(other.run.tasks.items()):
             assert visit.task is not None
@@ -125,41 +125,41 @@ class Driver:
                 other._answer(event_id, ScheduleActivity(event_id, resource, payload))
         return other
 
-    def _take(self, progress: Progress) -> None:
+    def take(self, progress: Progress) -> None:
         self.history += progress.events
         for command in progress.commands:
             match command:
                 case ScheduleActivity(event_id):
-                    self._tasks[event_id] = command
+                    self.tasks[event_id] = command
                 case CancelTask(event_id):
-                    self._tasks.pop(event_id, None)
+                    self.tasks.pop(event_id, None)
                 case StartTimer(timer, at):
-                    self._timers[timer] = at
+                    self.timers[timer] = at
                     heapq.heappush(self._heap, (at, next(self._count), timer))
                 case StopTimer(timer):
-                    self._timers.pop(timer, None)
+                    self.timers.pop(timer, None)
 
     def _work(self, event_id: int, task: ScheduleActivity) -> None:
-        self._take(self.run.apply(ActivityStarted(event_id, "worker"), self.now))
+        self.take(self.run.apply(ActivityStarted(event_id, "worker"), self.now))
         self._answer(event_id, task)
 
     def _answer(self, event_id: int, task: ScheduleActivity) -> None:
         try:
             output = self.handlers[task.activity](task.input.value)
         except TaskFailure as exc:
-            self._take(self.run.apply(TaskFailed(event_id, exc.error, exc.cause), self.now))
+            self.take(self.run.apply(TaskFailed(event_id, exc.error, exc.cause), self.now))
         except Hangs:
             pass
         else:
-            self._take(self.run.apply(TaskSucceeded(event_id, Payload(output)), self.now))
+            self.take(self.run.apply(TaskSucceeded(event_id, Payload(output)), self.now))
 
     def _fire(self) -> bool:
         while self._heap:
             at, _, timer = heapq.heappop(self._heap)
-            if self._timers.get(timer) == at:
-                del self._timers[timer]
+            if self.timers.get(timer) == at:
+                del self.timers[timer]
                 self.now = max(self.now, at)
-                self._take(self.run.apply(TimerFired(timer), self.now))
+                self.take(self.run.apply(TimerFired(timer), self.now))
                 return True
         return False
 
