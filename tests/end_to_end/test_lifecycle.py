@@ -69,7 +69,7 @@ async def test_what_is_cut_off_is_handed_back_and_retried_elsewhere(
     cancelled: list[bool] = []
 
     @first.task("work")
-    async def hang() -> str:
+    async def hang() -> None:
         began.set()
         try:
             await anyio.sleep_forever()
@@ -195,7 +195,7 @@ async def test_an_unchanging_definition_that_differs_is_refused_with_a_diff(
 async def test_a_changing_definition_is_updated_and_the_update_is_what_runs(
     make_engine: MakeEngine,
 ) -> None:
-    outputs = []
+    outputs: list[object] = []
     for result in ("old", "new", "new"):
         definitions = flow({"only": {"Type": "Pass", "Result": result, "End": True}}, version=-1)
         async with make_engine(definitions) as engine:
