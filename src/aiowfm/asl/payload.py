@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import TypeAlias
 
+from pydantic import JsonValue as JsonValue
 from pydantic_core import from_json, to_json
-
-JsonValue: TypeAlias = "dict[str, JsonValue] | list[JsonValue] | str | int | float | bool | None"
 
 MAX_PAYLOAD_BYTES = 262_144  # UTF-8; input or output of a state, task or execution
 
