@@ -220,7 +220,7 @@ def test_timeouts_can_come_from_the_input() -> None:
     )
 
 
-@pytest.mark.parametrize("value", ["7", 0, -1, 1.5, True, None])
+@pytest.mark.parametrize("value", ["x", 0, -1, 1.5, True, None])
 def test_a_timeout_from_the_input_must_be_a_whole_number_of_seconds(value: Any) -> None:
     done = run(machine({"a": task(TimeoutSecondsPath="$.t")}), {"t": value})
     assert done.run.failure is not None

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from aiowfm.asl import timestamps
-from aiowfm.asl.payload import JsonValue
+from aiowfm.asl.payload import JsonValue, Payload
 
 if TYPE_CHECKING:
     from aiowfm.asl.frames import Visit
@@ -24,54 +26,78 @@ class ExecutionFacts:
     state_machine_name: str
 
 
-@dataclass(slots=True)
 class VisitScope:
-    """What the expressions of a visited state can see.
+    """What the JSONPath expressions of a visited state can see.
 
     Attributes:
-        run: The execution.
-        visit: The stay in the state.
         input: What `$` stands for.
-        item: Index and value of the Map item that is being selected from.
     """
 
-    run: Interpreter
-    visit: Visit
-    input: JsonValue
-    item: tuple[int, JsonValue] | None = None
-    _context: JsonValue = None
+    __slots__ = ("_context", "_entropy", "_item", "_run", "_visit", "input")
+
+    def __init__(
+        self,
+        run: Interpreter,
+        visit: Visit,
+        payload: Payload | None = None,
+        item: tuple[int, JsonValue] | None = None,
+    ) -> None:
+        """Make the scope of *visit*.
+
+        Args:
+            run: The execution.
+            visit: The stay in the state.
+            payload: What `$` stands for; the state's input unless given.
+            item: Index and value of the Map item that is being selected from.
+        """
+        self.input: JsonValue = (visit.input if payload is None else payload).value
+        self._run = run
+        self._visit = visit
+        self._item = item
+        self._context: JsonValue = None
+        self._entropy: random.Random | None = None
 
     @property
     def context(self) -> JsonValue:
         """The context object, made when something first looks at it."""
         if self._context is None:
-            self._context = self._made_context()
+            self._context = context_object(self._run, self._visit, self._item)
         return self._context
 
-    def _made_context(self) -> JsonValue:
-        run, visit = self.run, self.visit
-        state: dict[str, JsonValue] = {
-            "Name": visit.name,
-            "EnteredTime": timestamps.format(visit.entered_at),
-        }
-        if visit.can_retry:
-            state["RetryCount"] = visit.retry_count
-        context: dict[str, JsonValue] = {
-            "Execution": {
-                "Id": run.facts.execution_arn,
-                "Input": run.input.value,
-                "StartTime": timestamps.format(run.started_at),
-                "Name": run.facts.execution_name,
-                "RoleArn": run.facts.role_arn,
-                "RedriveCount": 0,
-            },
-            "StateMachine": {
-                "Id": run.facts.state_machine_arn,
-                "Name": run.facts.state_machine_name,
-            },
-            "State": state,
-        }
-        item = self.item or run.enclosing_item(visit.branch)
-        if item is not None:
-            context["Map"] = {"Item": {"Index": item[0], "Value": item[1]}}
-        return context
+    @property
+    def variables(self) -> Mapping[str, JsonValue]:
+        return self._visit.branch.variables
+
+    def entropy(self) -> random.Random:
+        """Random numbers, the same ones if this is evaluated again."""
+        if self._entropy is None:
+            self._entropy = self._run.entropy()
+        return self._entropy
+
+
+def context_object(
+    run: Interpreter, visit: Visit, item: tuple[int, JsonValue] | None = None
+) -> JsonValue:
+    """The context object (States Language, "The Context Object") in a visited state."""
+    state: dict[str, JsonValue] = {
+        "Name": visit.name,
+        "EnteredTime": timestamps.format(visit.entered_at),
+    }
+    if visit.can_retry:
+        state["RetryCount"] = visit.retry_count
+    context: dict[str, JsonValue] = {
+        "Execution": {
+            "Id": run.facts.execution_arn,
+            "Input": run.input.value,
+            "StartTime": timestamps.format(run.started_at),
+            "Name": run.facts.execution_name,
+            "RoleArn": run.facts.role_arn,
+            "RedriveCount": 0,
+        },
+        "StateMachine": {"Id": run.facts.state_machine_arn, "Name": run.facts.state_machine_name},
+        "State": state,
+    }
+    item = item or run.enclosing_item(visit.branch)
+    if item is not None:
+        context["Map"] = {"Item": {"Index": item[0], "Value": item[1]}}
+    return context

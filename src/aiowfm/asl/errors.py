@@ -7,6 +7,7 @@ from dataclasses import dataclass
 ALL = "States.ALL"
 DATA_LIMIT_EXCEEDED = "States.DataLimitExceeded"
 HEARTBEAT_TIMEOUT = "States.HeartbeatTimeout"
+QUERY_EVALUATION_ERROR = "States.QueryEvaluationError"
 RESULT_PATH_MATCH_FAILURE = "States.ResultPathMatchFailure"
 RUNTIME = "States.Runtime"
 TASK_FAILED = "States.TaskFailed"
@@ -22,12 +23,14 @@ class EvaluationError(Exception):
     Attributes:
         error: The error name.
         cause: What AWS says, without the words that name the state.
+        location: The field of a JSONata state, as `Output/total`.
     """
 
-    def __init__(self, cause: str, error: str = RUNTIME) -> None:
+    def __init__(self, cause: str, error: str = RUNTIME, *, location: str | None = None) -> None:
         super().__init__(cause)
         self.error = error
         self.cause = cause
+        self.location = location
 
 
 @dataclass(slots=True)
@@ -38,12 +41,14 @@ class Failure:
         at: When, in seconds since the epoch: retry delays count from here.
         is_heartbeat: Whether it is a timeout for want of a heartbeat, which the
             history shows as a plain timeout.
+        is_of_child: Whether it is that of a branch or iteration.
     """
 
     error: str | None
     cause: str | None
     at: float
     is_heartbeat: bool = False
+    is_of_child: bool = False
 
     def matches(self, names: list[str]) -> bool:
         """Whether *names* (ErrorEquals of a retrier or catcher) name this failure."""

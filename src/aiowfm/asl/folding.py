@@ -6,14 +6,14 @@ for those read back from a stored history alike.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 from aiowfm.asl import model
 from aiowfm.asl.errors import Failure
 from aiowfm.asl.frames import Branch, PendingTask, Visit
 from aiowfm.asl.history import HistoryEvent
-from aiowfm.asl.payload import Payload
+from aiowfm.asl.payload import Payload, parse
 
 if TYPE_CHECKING:
     from aiowfm.asl.interpreter import Interpreter
@@ -36,7 +36,13 @@ def _entered(run: Interpreter, event: HistoryEvent, branch: Branch) -> None:
     name = cast("str", event.details["name"])
     payload = cast("Payload", event.details["input"])
     branch.visit = Visit(
-        branch, name, branch.machine.states[name], payload, event.id, event.timestamp
+        branch,
+        name,
+        branch.machine.states[name],
+        payload,
+        event.previous_event_id,
+        event.id,
+        event.timestamp,
     )
     branch.next = None
     branch.data = payload
@@ -49,6 +55,9 @@ def _exited(run: Interpreter, event: HistoryEvent, branch: Branch) -> None:
     branch.next = cast("str | None", event.memo)
     branch.visit = None
     branch.tail = event.id
+    assigned = cast("Mapping[str, str]", event.details.get("assignedVariables", {}))
+    for name, text in assigned.items():
+        branch.variables[name] = parse(text)
     if branch.next is None:
         branch.is_finished = True
         if branch.parent is not None and isinstance(branch.parent.state, model.ParallelState):
@@ -86,6 +95,13 @@ def _task_failed(run: Interpreter, event: HistoryEvent, branch: Branch) -> None:
         cast("str | None", event.details.get("cause")),
         event.timestamp,
         is_heartbeat=event.memo is True,
+    )
+    branch.tail = event.id
+
+
+def _evaluation_failed(run: Interpreter, event: HistoryEvent, branch: Branch) -> None:
+    _visit(branch).failure = Failure(
+        cast("str", event.details["error"]), cast("str", event.details["cause"]), event.timestamp
     )
     branch.tail = event.id
 
@@ -137,7 +153,7 @@ def _iteration_failed(run: Interpreter, event: HistoryEvent, branch: Branch) -> 
     visit = _visit(branch)
     branch.tail = visit.children[cast("int", event.details["index"])].tail
     run.abandon_children(visit)
-    visit.failure = Failure(error, cause, event.timestamp)
+    visit.failure = Failure(error, cause, event.timestamp, is_of_child=True)
 
 
 def _begun(run: Interpreter, event: HistoryEvent, branch: Branch) -> Visit:
@@ -205,6 +221,7 @@ _FOLDS: dict[str, _Fold] = {
     "ActivitySucceeded": _task_succeeded,
     "ActivityFailed": _task_failed,
     "ActivityTimedOut": _task_failed,
+    "EvaluationFailed": _evaluation_failed,
     "ParallelStateStarted": _parallel_started,
     "ParallelStateSucceeded": _composite_succeeded,
     "ParallelStateFailed": _composite_failed,

@@ -6,11 +6,17 @@ members named as *cached* can be computed again.
 
 from __future__ import annotations
 
+from collections import ChainMap
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from aiowfm.asl import model
+from aiowfm.asl.dialect import Dialect
 from aiowfm.asl.errors import Failure
+from aiowfm.asl.jsonpath_dialect import JsonPathDialect
 from aiowfm.asl.payload import JsonValue, Payload
+
+DIALECTS: Mapping[model.QueryLanguage, Dialect] = {"JSONPath": JsonPathDialect()}
 
 
 @dataclass(slots=True, eq=False)
@@ -25,6 +31,8 @@ class Branch:
         data: What the next state gets or, when finished, what it gave.
             None before it has begun: its parent knows.
         next: The state to enter; None while in one and when finished.
+        language: The query language of states that do not choose one.
+        variables: Those it has set, before those it sees around it.
         is_abandoned: Nothing it does matters any more.
     """
 
@@ -35,6 +43,8 @@ class Branch:
     tail: int
     data: Payload | None
     next: str | None
+    variables: ChainMap[str, JsonValue]
+    language: model.QueryLanguage
     visit: Visit | None = None
     is_finished: bool = False
     is_abandoned: bool = False
@@ -59,6 +69,7 @@ class Visit:
     """One stay in a state, from its StateEntered to its StateExited event.
 
     Attributes:
+        before_id: The event before StateEntered.
         attempts: How often each retrier was used; empty where none was.
         task: The task that is being waited for.
         result: What the state's work gave.
@@ -79,6 +90,7 @@ class Visit:
     name: str
     state: model.AnyState
     input: Payload
+    before_id: int
     entered_id: int
     entered_at: float
     attempts: list[int] = field(default_factory=list)
@@ -95,6 +107,11 @@ class Visit:
     has_timer: bool = False
     effective_input: Payload | None = None
     items: list[JsonValue] | None = None
+
+    @property
+    def dialect(self) -> Dialect:
+        """The query language that the state is written in."""
+        return DIALECTS[self.state.query_language or self.branch.language]
 
     @property
     def can_retry(self) -> bool:

@@ -57,6 +57,11 @@ def as_aws(event: HistoryEvent, *, with_data: bool = True) -> dict[str, object]:
     }
     details: dict[str, object] = {}
     for name, value in event.details.items():
+        if name == "assignedVariables":
+            if with_data:
+                details[name] = value
+            details[name + "Details"] = {"truncated": False}
+            continue
         if not isinstance(value, Payload):
             details[name] = value
             continue

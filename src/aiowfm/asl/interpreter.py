@@ -8,14 +8,22 @@ whichever event it was cut, and `resume` goes on from there.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import ChainMap, deque
 from collections.abc import Callable, Iterable, Mapping
+from random import Random
 from typing import NamedTuple
 
 from aiowfm.asl import messages, model, recovery, states
-from aiowfm.asl.context import ExecutionFacts, VisitScope
-from aiowfm.asl.dataflow import checked_size, combined, filled, looked_up, selected
-from aiowfm.asl.errors import RUNTIME, TIMEOUT, EvaluationError, Failure
+from aiowfm.asl.context import ExecutionFacts
+from aiowfm.asl.dialect import Exit
+from aiowfm.asl.errors import (
+    DATA_LIMIT_EXCEEDED,
+    QUERY_EVALUATION_ERROR,
+    RUNTIME,
+    TIMEOUT,
+    EvaluationError,
+    Failure,
+)
 from aiowfm.asl.folding import fold
 from aiowfm.asl.frames import Branch, Visit
 from aiowfm.asl.history import MAX_EVENTS, HistoryEvent
@@ -28,7 +36,7 @@ from aiowfm.asl.messages import (
     Timer,
     TimerKind,
 )
-from aiowfm.asl.payload import JsonValue, Payload
+from aiowfm.asl.payload import JsonValue, Payload, dump
 
 # Steps that one call does before it lets its driver do something else: some milliseconds.
 STEPS_PER_CALL = 200
@@ -187,33 +195,30 @@ class Interpreter:
         fold(self, event, branch)
         return event
 
-    def scope(
-        self,
-        visit: Visit,
-        input: Payload | None = None,
-        item: tuple[int, JsonValue] | None = None,
-    ) -> VisitScope:
-        """What expressions of the visited state see; `$` is its own input unless given."""
-        return VisitScope(self, visit, (input or visit.input).value, item)
+    def work_input(self, visit: Visit) -> Payload:
+        """What the work of the state gets, computed once."""
+        if visit.effective_input is None:
+            visit.effective_input = visit.dialect.work_input(self, visit)
+        return visit.effective_input
 
-    def leave(self, visit: Visit, result: Payload, target: str | None) -> None:
-        """Exit the state with what its work gave, to *target* or, if None, to the end."""
-        state = visit.state
-        assert not isinstance(state, model.FailState)
-        if isinstance(state, model.TaskState | model.ParallelState | model.MapState):
-            result = filled(state, "result_selector", result, self.scope(visit))
-        if not isinstance(state, model.ChoiceState | model.WaitState | model.SucceedState):
-            result = combined(state.result_path, visit.input, result)
-        if state.output_path != "$":
-            result = selected(state.output_path, result, self.scope(visit, result))
-        self.record_exit(visit, result, target)
+    def leave(self, visit: Visit, exit: Exit, target: str | None) -> None:
+        """Exit the state, to *target* or, if None, to the end of the branch."""
+        if exit.output.is_too_large:
+            raise EvaluationError(
+                f"The state/task '{visit.name}' returned a result with a size exceeding the"
+                " maximum number of bytes service limit.",
+                DATA_LIMIT_EXCEEDED,
+            )
+        details: dict[str, object] = {"name": visit.name, "output": exit.output}
+        if exit.assigned:
+            texts = {name: dump(value) for name, value in exit.assigned.items()}
+            details["assignedVariables"] = texts
+        self.record(visit.branch, visit.state.type + "StateExited", details, memo=target)
+        self.go_on(visit.branch)
 
-    def record_exit(self, visit: Visit, output: Payload, target: str | None) -> None:
-        branch = visit.branch
-        checked_size(output, visit.name)
-        details: dict[str, object] = {"name": visit.name, "output": output}
-        self.record(branch, visit.state.type + "StateExited", details, memo=target)
-        self.go_on(branch)
+    def entropy(self) -> Random:
+        """Random numbers for what is evaluated now, the same if it is evaluated again."""
+        return Random(self.random(self.last_event_id))
 
     def start_timer(self, visit: Visit, at: float) -> None:
         """Let the branch of *visit* go on at *at*."""
@@ -230,7 +235,18 @@ class Interpreter:
         tail: int,
         data: Payload | None = None,
     ) -> Branch:
-        branch = Branch(self._branch_count, machine, parent, index, tail, data, machine.start_at)
+        around = ChainMap[str, JsonValue]() if parent is None else parent.branch.variables
+        branch = Branch(
+            self._branch_count,
+            machine,
+            parent,
+            index,
+            tail,
+            data,
+            machine.start_at,
+            around.new_child(),
+            self.machine.query_language,
+        )
         self._branch_count += 1
         self.branches[branch.number] = branch
         return branch
@@ -262,14 +278,7 @@ class Interpreter:
     def items(self, visit: Visit) -> list[JsonValue]:
         """What a Map runs over, computed once."""
         if visit.items is None:
-            state = visit.state
-            assert isinstance(state, model.MapState)
-            payload = states.effective_input(self, visit)
-            path = state.items_path or "$"
-            value = looked_up(path, "ItemsPath", self.scope(visit, payload))
-            if not isinstance(value, list):
-                raise EvaluationError(f'Reference path "{path}" must point to array.')
-            visit.items = value
+            visit.items = visit.dialect.items(self, visit)
         return visit.items
 
     def enclosing_item(self, branch: Branch) -> tuple[int, JsonValue] | None:
@@ -314,8 +323,7 @@ class Interpreter:
             else:
                 states.step(self, visit)
         except EvaluationError as exc:
-            visit.failure = Failure(exc.error, self._located(visit, exc.cause), self.now)
-            self._recover_from_evaluation(visit)
+            self._evaluation_failed(visit, exc)
 
     def _enter(self, branch: Branch) -> None:
         name = branch.next
@@ -339,16 +347,10 @@ class Interpreter:
             return branch.data
         parent = branch.parent
         assert parent is not None
-        payload = states.effective_input(self, parent)
-        state = parent.state
-        if not isinstance(state, model.MapState):
-            return payload
+        if not isinstance(parent.state, model.MapState):
+            return self.work_input(parent)
         item = self.items(parent)[branch.index]
-        field = "parameters" if state.item_selector is None else "item_selector"
-        scope = self.scope(parent, payload, (branch.index, item))
-        if getattr(state, field) is None:
-            return Payload(item)
-        return filled(state, field, payload, scope)
+        return parent.dialect.item_input(self, parent, branch.index, item)
 
     def _finish(self, branch: Branch) -> None:
         """Hand on what a branch that has come to its end gave."""
@@ -434,7 +436,7 @@ class Interpreter:
         assert task is not None
         assert isinstance(state, model.TaskState)
         if task.started_at is None:
-            payload = states.effective_input(self, visit)
+            payload = self.work_input(visit)
             self.commands.append(ScheduleActivity(task.event_id, state.resource, payload))
             return
         for kind, seconds in (
@@ -459,13 +461,29 @@ class Interpreter:
             self.commands.append(StopTimer(Timer(TimerKind.STATE, visit.entered_id)))
         self.abandon_children(visit)
 
-    def _recover_from_evaluation(self, visit: Visit) -> None:
+    def _evaluation_failed(self, visit: Visit, exc: EvaluationError) -> None:
+        """Note why a state could not be evaluated, and do something about it."""
+        self._note(visit, exc)
         try:
             recovery.recover(self, visit)
-        except EvaluationError as exc:
+        except EvaluationError as second:
             # What a catcher does went wrong as well: there is nothing left to catch it.
-            failure = Failure(exc.error, self._located(visit, exc.cause), self.now)
-            recovery.fail_branch(self, visit.branch, failure)
+            self._note(visit, second)
+            assert visit.failure is not None
+            recovery.fail_branch(self, visit.branch, visit.failure)
+
+    def _note(self, visit: Visit, exc: EvaluationError) -> None:
+        cause = self._located(visit, exc.cause)
+        if exc.error != QUERY_EVALUATION_ERROR:
+            visit.failure = Failure(exc.error, cause, self.now)
+            return
+        details = {"error": exc.error, "cause": cause, "state": visit.name}
+        if exc.location is not None:
+            details["location"] = exc.location
+        # AWS puts it after what came before the state, unless something happened in it.
+        is_first = visit.branch.tail == visit.entered_id
+        after = visit.before_id if is_first else None
+        self.record(visit.branch, "EvaluationFailed", details, after=after)
 
     def _fail(self, cause: str) -> None:
         failure = Failure(RUNTIME, cause, self.now)

@@ -8,11 +8,11 @@ goes beyond the shape of a single field is in `rules`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_pascal
+from pydantic.alias_generators import to_pascal, to_snake
 
 from aiowfm.asl.templates import Template, compile_template
 
@@ -26,6 +26,12 @@ Whole = Annotated[int, Field(ge=0, strict=True)]
 Text = Annotated[str, Field(strict=True)]
 Flag = Annotated[bool, Field(strict=True)]
 StateName = Annotated[str, Field(min_length=1, max_length=80, strict=True)]
+
+
+@lru_cache
+def attribute(field: str) -> str:
+    """The attribute that holds the field spelt *field* in definitions."""
+    return to_snake(field)
 
 
 class Model(BaseModel):

@@ -52,6 +52,8 @@ class Path:
         expression = text[1:] if self._of_context else text
         if not expression.startswith("$"):
             raise InvalidPathError(f"{text!r} is not a path: paths begin with '$'")
+        if expression[1:2] not in ("", ".", "["):
+            raise InvalidPathError(f"{text!r} is not a path: after '$' comes '.' or '['")
         self.steps = _definite_steps(expression)
         self._library_path = None if self.steps is not None else _library_path(text, expression)
 

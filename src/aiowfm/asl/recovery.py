@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aiowfm.asl import model
-from aiowfm.asl.dataflow import combined, selected
-from aiowfm.asl.errors import Failure
+from aiowfm.asl.errors import QUERY_EVALUATION_ERROR, Failure
 from aiowfm.asl.frames import Branch, Visit
 from aiowfm.asl.payload import JsonValue, Payload
 
@@ -35,7 +34,7 @@ def recover(run: Interpreter, visit: Visit) -> None:
         elif not visit.has_timer:
             run.start_timer(visit, due)
         return
-    if visit.is_started and not visit.is_failed:
+    if _has_failed_event(visit, failure) and not visit.is_failed:
         memo = (failure.error, failure.cause)
         run.record(visit.branch, visit.state.type + "StateFailed", memo=memo)
     for catcher in visit.catchers:
@@ -73,18 +72,20 @@ def _growth(rate: float, power: int) -> float:
         return float("inf")
 
 
-def _catch(run: Interpreter, visit: Visit, failure: Failure, catcher: model.Catcher) -> None:
-    output: dict[str, JsonValue] = {}
-    if failure.error is not None:
-        output["Error"] = failure.error
-    if failure.cause is not None:
-        output["Cause"] = failure.cause
-    payload = combined(catcher.result_path, visit.input, Payload(output))
-    state = visit.state
-    assert isinstance(state, model.TaskState | model.ParallelState | model.MapState)
-    run.record_exit(
-        visit, selected(state.output_path, payload, run.scope(visit, payload)), catcher.next
+def _has_failed_event(visit: Visit, failure: Failure) -> bool:
+    """Whether AWS shows the state itself as failed, besides what failed in it."""
+    return isinstance(visit.state, model.ParallelState | model.MapState) and (
+        failure.is_of_child or failure.error == QUERY_EVALUATION_ERROR
     )
+
+
+def _catch(run: Interpreter, visit: Visit, failure: Failure, catcher: model.Catcher) -> None:
+    error: dict[str, JsonValue] = {}
+    if failure.error is not None:
+        error["Error"] = failure.error
+    if failure.cause is not None:
+        error["Cause"] = failure.cause
+    run.leave(visit, visit.dialect.caught(run, visit, catcher, Payload(error)), catcher.next)
 
 
 def fail_branch(run: Interpreter, branch: Branch, failure: Failure) -> None:
@@ -103,5 +104,5 @@ def fail_branch(run: Interpreter, branch: Branch, failure: Failure) -> None:
         )
     else:
         parent.branch.tail = branch.tail
-        parent.failure = failure
+        parent.failure = Failure(failure.error, failure.cause, failure.at, is_of_child=True)
     run.go_on(parent.branch)

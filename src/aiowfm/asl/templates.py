@@ -40,7 +40,7 @@ def _compiled_object(value: dict[str, JsonValue]) -> Template | None:
     for key, item in value.items():
         if key.endswith(".$"):
             constants[key[:-2]] = None  # keeps its place among the members
-            members.append((key[:-2], _compiled_expression(key, item)))
+            members.append((key[:-2], compile_expression(key, item)))
         else:
             constants[key] = item
             if (template := _compiled(item)) is not None:
@@ -67,7 +67,7 @@ def _compiled_list(value: list[JsonValue]) -> Template | None:
     ]
 
 
-def _compiled_expression(field: str, expression: JsonValue) -> Template:
+def compile_expression(field: str, expression: JsonValue) -> Template:
     if not isinstance(expression, str):
         raise InvalidPathError(f"the value of the field {field!r} must be a path, in a string")
     path = compile_path(expression)

@@ -38,3 +38,11 @@ def format(instant: float) -> str:
     """Seconds since the epoch as the context object writes them: `2024-01-01T00:00:00.123Z`."""
     text = datetime.fromtimestamp(instant, UTC).isoformat(timespec="milliseconds")
     return text.removesuffix("+00:00") + "Z"
+
+
+def refusal(field: str, text: str) -> str:
+    """What AWS says of a *text* in *field* that is not a timestamp."""
+    return (
+        f"The {field} field cannot be parsed as an ISO-8601 extended offset date-time"
+        f" format string: {text}"
+    )
