@@ -24,7 +24,7 @@ async def main(*, is_plain: bool) -> bool:
     console = Console()
     orders = load_orders()
     board = Board(orders, console, is_live=console.is_terminal and not is_plain)
-    console.print(f"{len(orders)} orders, on the embedded backend", style="bold")
+    console.print(f"[bold]{len(orders)} orders on the embedded backend[/]\n", highlight=False)
 
     async def follow(engine: Engine, order: Order) -> None:
         board.finished(order, await run_order(engine, order))
@@ -52,4 +52,8 @@ if __name__ == "__main__":
     logging.basicConfig(
         level=options.log_level.upper(), format="%(levelname)s %(name)s: %(message)s"
     )
-    sys.exit(0 if asyncio.run(main(is_plain=options.plain)) else 1)
+    try:
+        is_well = asyncio.run(main(is_plain=options.plain))
+    except KeyboardInterrupt:
+        sys.exit(130)  # as shells say it
+    sys.exit(0 if is_well else 1)

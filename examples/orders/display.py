@@ -26,6 +26,7 @@ COLOURS = {
     "refused": "red",
     "failed": "bold white on red",
 }
+MARKS = {"shipped": "✓", "back-ordered": "↺", "cancelled": "✗", "refused": "✗", "failed": "!"}
 
 
 @dataclass(slots=True)
@@ -73,13 +74,22 @@ class Track:
     @property
     def reason(self) -> str:
         """What there is to say about a workflow that has ended."""
-        if self.workflow is None or self.workflow.status == "succeeded":
+        if self.workflow is None:
+            return ""
+        if self.workflow.status == "succeeded":
             return self._result.note
         return f"{self.workflow.error}: {self.workflow.cause}"
 
     @property
     def _result(self) -> OrderResult:
         return OrderResult.model_validate(self.workflow and self.workflow.output)
+
+    @property
+    def activity(self) -> str:
+        """What goes on while there is no outcome."""
+        if not self.states:
+            return "waiting"
+        return "retrying" if self.states[next(reversed(self.states))].has_failed else "running"
 
     @property
     def seconds(self) -> float:
@@ -96,7 +106,7 @@ class Board:
         self._is_live = is_live
         self._began = time.monotonic()
         self._tracks = {order.id: Track(order) for order in orders}
-        # One each: a spinner that is made anew does not turn.
+        # One for all, and for good: a spinner that is made anew does not turn.
         self._spinner = Spinner("line" if console.options.ascii_only else "dots", style="cyan")
 
     @contextmanager
@@ -126,7 +136,7 @@ class Board:
         return all(track.outcome not in (None, "failed") for track in self._tracks.values())
 
     def summary(self) -> RenderableType:
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title="Orders", title_justify="left")
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
         for name in ("order", "customer"):
             table.add_column(name)
         table.add_column("total", justify="right", min_width=8)
@@ -160,15 +170,17 @@ class Board:
 
     def _drawn(self) -> RenderableType:
         grid = Table.grid(padding=(0, 1))
-        grid.add_column(min_width=4)
-        grid.add_column(width=1)
-        grid.add_column(min_width=12)
-        grid.add_column(overflow="fold")
+        for width in (4, 1, 12):
+            grid.add_column(width=width, no_wrap=True)
+        grid.add_column()
         for track in self._tracks.values():
             outcome = track.outcome
-            mark: RenderableType = self._spinner if outcome is None else ""
-            shown = Text(outcome or "running", style=COLOURS.get(outcome or "", "cyan"))
-            grid.add_row(track.order.id, mark, shown, _path(track))
+            if outcome is None:
+                grid.add_row(track.order.id, self._spinner, track.activity, _path(track))
+                continue
+            style = COLOURS[outcome]
+            mark = "*" if self._console.options.ascii_only else MARKS[outcome]
+            grid.add_row(track.order.id, Text(mark, style), Text(outcome, style), _path(track))
         return grid
 
     def _print(self, order_id: str, text: str) -> None:
@@ -182,10 +194,13 @@ def _path(track: Track) -> Text:
     parts = []
     for state, visits in list(track.states.items()):  # threads may add to it meanwhile
         text = state
+        lines = len(track.order.lines)
         if state == "reserve":
-            text += f" {visits.done}/{len(track.order.lines)}"
+            text += f" {lines}" if visits.done == lines else f" {visits.done}/{lines}"
         if visits.attempts > 1:
             text += f" x{visits.attempts}"
+        if visits.has_failed:
+            text += "!"
         colour = "red" if visits.has_failed else "bold cyan" if visits.running else "green"
         parts.append(Text(text, style=colour))
     return Text("  ").join(parts)

@@ -1,0 +1,125 @@
+"""The examples, and the programs in the documents: what readers are shown runs as shown."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+PATIENCE_SECONDS = 15
+
+_FENCE = re.compile(r"^```(\w+)(?: title=\"([^\"]+)\")?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_LINK = re.compile(r"\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)")
+_HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listing:
+    """A fenced block: a file if it has a title, else the output of the program before it."""
+
+    language: str
+    title: str
+    text: str
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["README.md", "docs/tutorial.md"])
+def test_the_programs_of_a_document_print_what_it_says(name: str, tmp_path: Path) -> None:
+    programs = 0
+    printed: str | None = None
+    for listing in _listings(ROOT / name):
+        if listing.title:
+            (tmp_path / listing.title).write_text(listing.text)
+            if listing.language == "python":
+                printed = _output_of(tmp_path / listing.title, cwd=tmp_path)
+                programs += 1
+        elif listing.language == "text" and printed is not None:
+            assert printed == listing.text
+            printed = None
+    assert programs > 0
+    assert printed is None, "a program is not followed by what it prints"
+
+
+@pytest.mark.slow
+def test_the_tutorial_quotes_the_problem_of_a_misspelt_resource(tmp_path: Path) -> None:
+    tutorial = ROOT / "docs" / "tutorial.md"
+    workflows, app = [each for each in _listings(tutorial) if each.title][:2]
+    misspelt = workflows.text.replace("Resource: charge", "Resource: chrge")
+    (tmp_path / workflows.title).write_text(misspelt)
+    (tmp_path / app.title).write_text(app.text)
+    done = _run(app.title, cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].partition(": ")[2] in tutorial.read_text()
+
+
+@pytest.mark.slow
+def test_hello_greets() -> None:
+    assert _output_of("-m", "examples.hello", cwd=ROOT) == "Hello, world!\n"
+
+
+@pytest.mark.slow
+def test_each_order_comes_to_its_end() -> None:
+    output = _output_of("-m", "examples.orders", cwd=ROOT)
+    assert "10 orders: 6 shipped, 2 back-ordered, 1 cancelled, 1 refused." in output
+    assert "71 tasks, 4 of them retries" in output
+    for line in (
+        "o-03  charge   GatewayUnavailable, attempt 1",
+        "o-04  -> back-ordered, waits for 1 x samovar",
+        "o-05  -> cancelled, not enough money",
+        "o-07  charge   done, attempt 3",
+        "o-08  -> refused, OrderRefused: the review did not approve of the order",
+    ):
+        assert line in output
+
+
+@pytest.mark.slow
+def test_orders_log_what_a_handler_logs() -> None:
+    arguments = ["-X", "dev", "-m", "examples.orders", "--plain", "--log-level", "info"]
+    done = _run(*arguments, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    assert "INFO aiowfm.tasks: order o-01 is shipped" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "never awaited" not in done.stderr
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_between_documents_lead_somewhere(document: Path) -> None:
+    for target, anchor in _LINK.findall(document.read_text()):
+        path = (document.parent / target).resolve() if target else document
+        assert path.exists(), f"{document.name} links to {target}"
+        if anchor:
+            headings = [_slug(each) for each in _HEADING.findall(path.read_text())]
+            assert anchor in headings, f"{document.name} links to {target}#{anchor}"
+
+
+def _listings(document: Path) -> Iterator[Listing]:
+    for language, title, text in _FENCE.findall(document.read_text()):
+        yield Listing(language=language, title=title, text=text)
+
+
+def _slug(heading: str) -> str:
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+def _output_of(*arguments: str | Path, cwd: Path) -> str:
+    done = _run("-W", "error", *arguments, cwd=cwd)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def _run(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
+    )
