@@ -1,4 +1,4 @@
-"""Reads the import statements: a room knows only the rooms below it (docs/architecture)."""
+"""Reads the import statements: a room knows only the rooms below it."""
 
 from __future__ import annotations
 
@@ -24,21 +24,48 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({GROUND}),
     frozenset({"aws", "local", "definitions", "tasks"}),
     frozenset({"workflows", "worker", "callbacks"}),
+    frozenset({"environment"}),
     frozenset({"engine"}),
     frozenset({FACE}),
     frozenset({"cli", "serve", "testing", "__main__"}),
 )
-# The backends are handed in: what an engine does knows ports only.
-STRANGERS = {
-    room: frozenset({"aws", "local"}) for room in ("workflows", "worker", "callbacks", "engine")
-}
-# Where the backend that is used when none is given has to be known.
-EXCEPTIONS = {("engine", "local")}
+# The backends are handed in: what an engine does knows the ports only.
+BACKENDS = frozenset({"aws", "local"})
+KNOW_NO_BACKEND = frozenset({"workflows", "worker", "callbacks"})
 
 NOT_IN_THE_LANGUAGE = frozenset(
-    "anyio asyncio concurrent http io logging multiprocessing os pathlib queue random secrets"
-    " select selectors shutil signal socket sqlite3 ssl subprocess sys tempfile threading time"
-    " urllib uuid aioboto3 boto3 botocore sniffio trio".split()
+    {
+        "anyio",
+        "asyncio",
+        "concurrent",
+        "http",
+        "io",
+        "logging",
+        "multiprocessing",
+        "os",
+        "pathlib",
+        "queue",
+        "secrets",
+        "select",
+        "selectors",
+        "shutil",
+        "signal",
+        "socket",
+        "sqlite3",
+        "ssl",
+        "subprocess",
+        "sys",
+        "tempfile",
+        "threading",
+        "time",
+        "urllib",
+        "uuid",
+        "sniffio",
+        "trio",
+        "aioboto3",
+        "boto3",
+        "botocore",
+    }
 )
 CLOCKS = frozenset({"now", "utcnow", "today", "monotonic", "perf_counter"})
 AWS_PACKAGES = frozenset({"aioboto3", "aiobotocore", "boto3", "botocore"})
@@ -95,9 +122,8 @@ def _imports(node: ast.AST, *, is_lazy: bool) -> Iterator[Import]:
 
 def room_of(module: str) -> str:
     name = module.split(".")[1] if "." in module else FACE
-    is_room = (SOURCE / name).is_dir()
-    on_a_floor = any(name in floor for floor in FLOORS)
-    return name if on_a_floor or is_room else GROUND
+    is_room = (SOURCE / name).is_dir() or any(name in floor for floor in FLOORS)
+    return name if is_room else GROUND
 
 
 def floor_of(room: str) -> int:
@@ -108,9 +134,9 @@ def floor_of(room: str) -> int:
 
 
 def may_know(room: str, other: str) -> bool:
-    if room == other or (room, other) in EXCEPTIONS:
-        return True
-    return floor_of(other) < floor_of(room) and other not in STRANGERS.get(room, ())
+    if room in KNOW_NO_BACKEND and other in BACKENDS:
+        return False
+    return room == other or floor_of(other) < floor_of(room)
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -143,7 +169,7 @@ def test_the_walls_are_where_they_should_be(room: str, other: str, allowed: bool
 
 
 @pytest.mark.parametrize("module", [name for name in MODULES if room_of(name) == "asl"])
-def test_the_language_has_no_io_no_clock_no_randomness_and_no_event_loop(module: str) -> None:
+def test_the_language_has_no_io_no_clock_and_no_event_loop(module: str) -> None:
     found = [
         f"line {each.line}: import {each.module}"
         for each in imports_of(module)
@@ -160,13 +186,46 @@ def test_the_language_has_no_io_no_clock_no_randomness_and_no_event_loop(module:
     assert not found
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_only_the_aws_backend_sees_the_sdk_and_only_inside_functions(module: str) -> None:
-    assert [
-        f"line {each.line}: import {each.module}"
-        for each in imports_of(module)
-        if each.package in AWS_PACKAGES and not (room_of(module) == "aws" and each.is_lazy)
-    ] == []
+@pytest.mark.parametrize("module", [name for name in MODULES if room_of(name) == "asl"])
+def test_the_language_draws_random_numbers_only_from_a_seed_it_is_given(module: str) -> None:
+    for node in ast.walk(tree_of(module)):
+        match node:
+            case ast.ImportFrom(module="random"):
+                assert [alias.name for alias in node.names] == ["Random"]
+            case ast.Attribute(value=ast.Name(id="random")):
+                assert node.attr == "Random"
+            case ast.Call(func=ast.Name(id="Random") | ast.Attribute(attr="Random")):
+                assert node.args, f"line {node.lineno}: a generator without a seed"
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if room_of(name) != "aws"])
+def test_only_the_aws_backend_sees_the_sdk(module: str) -> None:
+    assert not [each for each in imports_of(module) if each.package in AWS_PACKAGES]
+
+
+def loaded_with(module: str) -> set[str]:
+    """The modules of ours that importing *module* loads too, as far as the text tells."""
+    loaded: set[str] = set()
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        if name in MODULES and name not in loaded:
+            loaded.add(name)
+            waiting.append(name.rpartition(".")[0])
+            waiting += [each.module for each in imports_of(name) if not each.is_lazy]
+    return loaded
+
+
+@pytest.mark.parametrize("module", ["aiowfm", "aiowfm.aws", "aiowfm.aws.backend"])
+def test_the_sdk_is_imported_in_functions_until_a_backend_opens(module: str) -> None:
+    loaded = loaded_with(module)
+    assert "aiowfm.aws.backend" in loaded
+    assert not [
+        f"{name}, line {each.line}: import {each.module}"
+        for name in sorted(loaded)
+        for each in imports_of(name)
+        if each.package in AWS_PACKAGES and not each.is_lazy
+    ]
 
 
 @pytest.mark.parametrize("module", ["aiowfm", "aiowfm.aws"])

@@ -30,6 +30,7 @@ from aiowfm.errors import (
     WorkflowNotFoundError,
 )
 from aiowfm.local import LocalBackend
+from aiowfm.ports import Backend
 from aiowfm.tasks import TaskContext
 from aiowfm.workflows import Workflow, WorkflowStatus
 
@@ -37,6 +38,7 @@ __all__ = [
     "AccessDeniedError",
     "AiowfmError",
     "AwsBackend",
+    "Backend",
     "BackendError",
     "BackendUnavailableError",
     "ConfigError",

@@ -17,8 +17,10 @@ from aiowfm import environment
 from aiowfm.asl.findings import Finding, did_you_mean
 from aiowfm.config import EngineConfig, Provision
 from aiowfm.definitions import (
+    CompilerOptions,
     DefinitionSources,
     WorkflowDefinition,
+    least_heartbeats,
     load_definitions,
     located,
     problems_for_names,
@@ -335,7 +337,7 @@ class Engine:
 
         Args:
             name: Its definition.
-            input: Any JSON value, at most 262,144 bytes.
+            input: Any JSON value or a pydantic model, at most 262,144 bytes as JSON.
             id_suffix: The end of its id. The same suffix and input give back the workflow
                 that was started before, running or finished. None: random.
 
@@ -419,6 +421,7 @@ class Engine:
                 source=opened.tasks,
                 reporter=opened.reporter,
                 create_again=functools.partial(self._create_again, opened.activities),
+                heartbeat_seconds=least_heartbeats(self.definitions, self._compiler_options()),
             )
             async with anyio.create_task_group() as group:
                 group.start_soon(worker.run)
@@ -428,13 +431,12 @@ class Engine:
 
     def _assembled(self, opened: OpenBackend, arns: Mapping[str, ActivityArn]) -> Workflows:
         tasks = {arn: task for task, arn in arns.items()}
-        lost = frozenset(name for name, each in self._handlers.items() if not each.retry_lost)
         deployments = Deployments(
             opened.state_machines,
             config=self.config,
             activity_arn=arns.__getitem__,
             task_name=lambda arn: tasks.get(ActivityArn(arn), arn),
-            no_retry_tasks=lost,
+            options=self._compiler_options(),
         )
         listing = Listing(
             opened.state_machines,
@@ -448,6 +450,15 @@ class Engine:
             listing,
             config=self.config,
             find_definition=self._definitions.get,
+        )
+
+    def _compiler_options(self) -> CompilerOptions:
+        lost = (name for name, handler in self._handlers.items() if not handler.retry_lost)
+        return CompilerOptions(
+            envelope=self.config.envelope,
+            default_heartbeat=self.config.default_heartbeat,
+            default_retry=self.config.default_retry,
+            no_retry_tasks=frozenset(lost),
         )
 
     async def _create_again(self, activities: Activities, task: str) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+from pydantic import BaseModel
+
 from aiowfm.errors import NotJsonError, PayloadTooLargeError
 from aiowfm.ports import MAX_PAYLOAD_BYTES
 
@@ -12,7 +14,7 @@ def json_text(value: object, what: str) -> str:
     """*value* as compact JSON text that Step Functions takes.
 
     Args:
-        value: Anything; of other types than JSON's own only tuples are taken, as lists.
+        value: A JSON value, with tuples as lists, or one pydantic model.
         what: What errors call it.
 
     Raises:
@@ -20,6 +22,8 @@ def json_text(value: object, what: str) -> str:
         PayloadTooLargeError: it has more than `MAX_PAYLOAD_BYTES`.
     """
     try:
+        if isinstance(value, BaseModel):
+            value = value.model_dump(mode="json", by_alias=True)
         text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         size_bytes = len(text.encode())
     except (TypeError, ValueError, RecursionError) as exc:

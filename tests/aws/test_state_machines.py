@@ -77,7 +77,7 @@ async def test_an_update_publishes_a_version_and_changes_tags(
 
     # MiniStack takes the ARN of an old version but runs the newest definition.
     execution = await aws.executions.start(second, "one", "{}")
-    done = await aws.executions.finished(execution)
+    done = await aws.executions.finished(execution.arn)
     assert (done.status, done.output) == (ExecutionStatus.SUCCEEDED, "2")
 
 

@@ -212,3 +212,20 @@ async def test_one_engine_stopping_leaves_the_timers_to_the_other() -> None:
     await first.stop()
     assert (await second.wait(workflow.id)).status == "succeeded"
     await second.stop()
+
+
+async def test_without_an_envelope_the_worker_beats_as_the_definitions_ask() -> None:
+    engine = engine_of(
+        {"long": {"Type": "Task", "Resource": "long", "HeartbeatSeconds": 10, "End": True}},
+        envelope=False,
+    )
+
+    @engine.task("long")
+    async def long(ctx: TaskContext) -> str:
+        assert ctx.workflow_id is None
+        await anyio.sleep(100)
+        return "done"
+
+    done = await run(engine)
+    assert (done.output, done.error) == ("done", None)
+    assert (done.stopped_at - done.created_at).total_seconds() == pytest.approx(100)

@@ -20,40 +20,62 @@ _STEP = re.compile(
     r"\.(?P<name>[^\W\d][\w\-]*)|\[(?P<index>-?\d+)\]"
     r"|\['(?P<single>(?:[^'\\]|\\.)+)'\]|\[\"(?P<double>(?:[^\"\\]|\\.)+)\"\]"
 )
+# `$$` is the context object, `$` and a name a variable, `$` alone the input.
+_ROOT = re.compile(r"(?:\$\$|\$(?P<variable>[^\W\d]\w*)?)(?=[.\[]|\Z)")
 # What makes a path lead to any number of places.
 _INDEFINITE = re.compile(r"\.\.|\*|\[\?|\[[^\]'\"]*[,:]|'\s*,|\"\s*,")
 
 
+class Entropy(Protocol):
+    """Where random numbers come from; `random.Random` is one."""
+
+    def getrandbits(self, k: int, /) -> int: ...
+    def randrange(self, start: int, stop: int, /) -> int: ...
+
+
 class Scope(Protocol):
-    """What paths are looked up in."""
+    """What expressions are evaluated in."""
 
     @property
     def input(self) -> JsonValue: ...
     @property
     def context(self) -> JsonValue: ...
+    @property
+    def variables(self) -> Mapping[str, JsonValue]: ...
+    def entropy(self) -> Entropy: ...
 
 
 class PathNotFoundError(Exception):
     """A path that must lead somewhere leads nowhere; the text says where it ended."""
 
 
-class InvalidPathError(ValueError):
-    """A text that is not a path."""
+class InvalidPathError(EvaluationError, ValueError):
+    """A text that is not a path; where it is only found when it is used, its state fails."""
 
 
 class Path:
-    """A compiled path: `$` begins at the input, `$$` at the context object."""
+    """A compiled path: `$` begins at the input, `$$` at the context object, `$name` at a variable.
 
-    __slots__ = ("_library_path", "_of_context", "steps", "text")
+    Attributes:
+        text: The path as it was written.
+        variable: The name of the variable it begins at, if it does.
+        steps: What leads to the one place it can lead to; None if there may be others.
+    """
+
+    __slots__ = ("_library_path", "_of_context", "steps", "text", "variable")
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self._of_context = text.startswith("$$")
-        expression = text[1:] if self._of_context else text
-        if not expression.startswith("$"):
+        if not text.startswith("$"):
             raise InvalidPathError(f"{text!r} is not a path: paths begin with '$'")
-        if expression[1:2] not in ("", ".", "["):
-            raise InvalidPathError(f"{text!r} is not a path: after '$' comes '.' or '['")
+        root = _ROOT.match(text)
+        if root is None:
+            raise InvalidPathError(
+                f"{text!r} is not a path: after '$', '$$' or a variable's name comes '.' or '['"
+            )
+        self._of_context = text.startswith("$$")
+        self.variable: str | None = root["variable"]
+        expression = f"${text[root.end() :]}"
         self.steps = _definite_steps(expression)
         self._library_path = None if self.steps is not None else _library_path(text, expression)
 
@@ -63,7 +85,7 @@ class Path:
         Raises:
             PathNotFoundError: it leads nowhere.
         """
-        root = scope.context if self._of_context else scope.input
+        root = self._root(scope)
         if self.steps is not None:
             return _follow(root, self.steps)
         assert self._library_path is not None
@@ -74,6 +96,16 @@ class Path:
             raise PathNotFoundError(f"No results for path: {self.text}")
         return found[0]
 
+    def _root(self, scope: Scope) -> JsonValue:
+        if self._of_context:
+            return scope.context
+        if self.variable is None:
+            return scope.input
+        try:
+            return scope.variables[self.variable]
+        except KeyError:
+            raise PathNotFoundError(f"No results for path: {self.text}") from None
+
     def put(self, root: JsonValue, value: JsonValue) -> JsonValue:
         """*root* with *value* at this place, objects made where they are missing.
 
@@ -82,7 +114,7 @@ class Path:
         Raises:
             EvaluationError: the place cannot exist in *root*.
         """
-        if self.steps is None or self._of_context:
+        if self.steps is None or self._of_context or self.variable is not None:
             raise EvaluationError(f"'{self.text}' is not a reference path")
         try:
             return _put(root, self.steps, value)
@@ -113,10 +145,16 @@ def _definite_steps(expression: str) -> tuple[str | int, ...] | None:
         if match["index"] is not None:
             steps.append(int(match["index"]))
         else:
-            quoted = match["single"] or match["double"]
-            steps.append(match["name"] or re.sub(r"\\(.)", r"\1", quoted))
+            steps.append(match["name"] or _unquoted(match))
         position = match.end()
     return tuple(steps)
+
+
+def _unquoted(match: re.Match[str]) -> str:
+    """The name in quotes; a backslash is part of it, but before its own quote or another one."""
+    if match["single"] is not None:
+        return re.sub(r"\\(['\\])", r"\1", match["single"])
+    return re.sub(r'\\(["\\])', r"\1", match["double"])
 
 
 def _library_path(text: str, expression: str) -> jsonpath.JSONPath | jsonpath.CompoundJSONPath:

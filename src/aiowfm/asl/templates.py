@@ -1,4 +1,4 @@
-"""Payload templates: Parameters, ResultSelector and ItemSelector.
+"""Payload templates (Parameters, ResultSelector, ItemSelector) and the expressions in them.
 
 A template is compiled once into a function of the scope; what is constant in it
 is shared by all results.
@@ -7,9 +7,11 @@ is shared by all results.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TypeAlias
 
 from aiowfm.asl.errors import EvaluationError
+from aiowfm.asl.intrinsics import compile_intrinsic
 from aiowfm.asl.paths import InvalidPathError, PathNotFoundError, Scope, compile_path
 from aiowfm.asl.payload import JsonValue, dump
 
@@ -21,6 +23,7 @@ def compile_template(value: JsonValue) -> Template:
 
     Raises:
         InvalidPathError: such a member holds no path.
+        InvalidIntrinsicError: such a member begins like the call of a function, but is none.
     """
     return _compiled(value) or (lambda scope: value)
 
@@ -68,8 +71,23 @@ def _compiled_list(value: list[JsonValue]) -> Template | None:
 
 
 def compile_expression(field: str, expression: JsonValue) -> Template:
+    """The function that evaluates *expression*, a path or an intrinsic function in *field*.
+
+    What it returns raises `EvaluationError` where the expression leads nowhere.
+
+    Raises:
+        InvalidPathError: it is neither.
+        InvalidIntrinsicError: it begins like the call of a function, but is none.
+    """
     if not isinstance(expression, str):
         raise InvalidPathError(f"the value of the field {field!r} must be a path, in a string")
+    return _compiled_expression(field, expression)
+
+
+@lru_cache(maxsize=4096)
+def _compiled_expression(field: str, expression: str) -> Template:
+    if expression.startswith("States."):
+        return compile_intrinsic(expression)
     path = compile_path(expression)
 
     def look_up(scope: Scope) -> JsonValue:

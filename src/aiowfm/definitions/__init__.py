@@ -6,7 +6,12 @@ from aiowfm.definitions.checks import (
     resource_names,
     unknown_resources,
 )
-from aiowfm.definitions.compiler import CompilerOptions, compile_definition, stripped
+from aiowfm.definitions.compiler import (
+    CompilerOptions,
+    compile_definition,
+    least_heartbeats,
+    stripped,
+)
 from aiowfm.definitions.definition import WorkflowDefinition, located
 from aiowfm.definitions.loader import (
     DefinitionSource,
@@ -23,6 +28,7 @@ __all__ = [
     "WorkflowDefinition",
     "check_definitions",
     "compile_definition",
+    "least_heartbeats",
     "load_definitions",
     "located",
     "problems_for_names",

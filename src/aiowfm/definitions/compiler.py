@@ -6,13 +6,13 @@ the handler's `TaskContext` is made, and a lost worker is noticed and made up fo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
 from aiowfm.asl.findings import Finding, did_you_mean
-from aiowfm.asl.rules import reachable
+from aiowfm.asl.rules import reachable, scopes
 from aiowfm.definitions.checks import CALLBACK_RESOURCE
 from aiowfm.definitions.definition import MACHINE, WorkflowDefinition, located
 from aiowfm.definitions.envelope import unwrapped, wrapped
@@ -136,6 +136,26 @@ def default_heartbeat(state: Mapping[str, Any]) -> int | None:
     if timeout is None:
         return MAX_DEFAULT_HEARTBEAT_SECONDS
     return min(MAX_DEFAULT_HEARTBEAT_SECONDS, int(timeout) - 1)
+
+
+def least_heartbeats(
+    definitions: Iterable[WorkflowDefinition], options: CompilerOptions
+) -> dict[str, int]:
+    """The least HeartbeatSeconds, in effect and written as a number, of each task's states.
+
+    For workers that are not told a state's own, since its input has no envelope.
+    """
+    least: dict[str, int] = {}
+    for definition in definitions:
+        for scope in scopes(definition.state_machine):
+            for state in scope.states().values():
+                seconds = state.get("HeartbeatSeconds")
+                if seconds is None and options.default_heartbeat:
+                    seconds = default_heartbeat(state)
+                resource = state.get("Resource")
+                if isinstance(resource, str) and isinstance(seconds, int):
+                    least[resource] = min(seconds, least.get(resource, seconds))
+    return least
 
 
 def _starting_at(definition: WorkflowDefinition, start_at: str) -> dict[str, Any]:

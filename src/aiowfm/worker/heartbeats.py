@@ -19,6 +19,7 @@ log = logging.getLogger("aiowfm.worker")
 
 # Where the state names no HeartbeatSeconds a beat still tells whether it is cancelled.
 DEFAULT_HEARTBEAT_SECONDS = 60.0
+LONGEST_INTERVAL_SECONDS = 60.0
 FIRST_BEAT_SECONDS = 1.0  # short tasks need none
 
 
@@ -27,20 +28,23 @@ class RunningTask:
     """A task that is being handled.
 
     Attributes:
+        default_seconds: How long Step Functions waits for a sign of life, unless the
+            context says.
         scope: Cancelling it cancels the handler.
         is_revoked: Step Functions does not want the task's result any more.
     """
 
     context: TaskContext
+    default_seconds: float = DEFAULT_HEARTBEAT_SECONDS
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     is_revoked: bool = False
     is_over: bool = False
 
     @property
     def interval_seconds(self) -> float:
-        """A third of what the state allows, jittered downwards."""
-        allowed = self.context.heartbeat_seconds or DEFAULT_HEARTBEAT_SECONDS
-        return min(allowed, DEFAULT_HEARTBEAT_SECONDS * 3) / 3 * random.uniform(0.8, 1.0)
+        """A third of what is allowed, jittered downwards."""
+        allowed = self.context.heartbeat_seconds or self.default_seconds
+        return min(allowed / 3, LONGEST_INTERVAL_SECONDS) * random.uniform(0.8, 1.0)
 
 
 class Heartbeats:

@@ -6,9 +6,11 @@ import functools
 import inspect
 import logging
 import math
+from collections.abc import Mapping
 
 import anyio
 
+from aiowfm.errors import TaskError
 from aiowfm.ports import ActivityTask, TaskReporter
 from aiowfm.tasks.context import TaskContext
 from aiowfm.tasks.envelope import opened
@@ -21,7 +23,7 @@ from aiowfm.tasks.outcomes import (
     failed,
     failed_by,
 )
-from aiowfm.worker.heartbeats import Heartbeats, RunningTask
+from aiowfm.worker.heartbeats import DEFAULT_HEARTBEAT_SECONDS, Heartbeats, RunningTask
 from aiowfm.worker.reporter import Reporter
 from aiowfm.worker.threads import Threads
 
@@ -38,8 +40,10 @@ class Runner:
         heartbeats: Heartbeats,
         threads: Threads,
         worker_name: str,
+        heartbeat_seconds: Mapping[str, float],
     ) -> None:
         self._port = port
+        self._heartbeat_seconds = heartbeat_seconds
         self._reporter = Reporter(port)
         self._heartbeats = heartbeats
         self._threads = threads
@@ -64,7 +68,8 @@ class Runner:
         except ValueError as exc:
             await self._refuse(handler, task, exc)
             return
-        running = RunningTask(context)
+        default = self._heartbeat_seconds.get(handler.name, DEFAULT_HEARTBEAT_SECONDS)
+        running = RunningTask(context, default)
         self._running.add(running)
         outcome: Outcome | None = None
         try:
@@ -98,16 +103,16 @@ class Runner:
 
     async def _report(self, context: TaskContext, outcome: Outcome | None) -> None:
         if outcome is None:
-            log.info("handing a task back: the worker stops", extra=context.log_facts)
+            log.info(
+                "handing back task %s: the worker stops", context.task_name, extra=context.log_facts
+            )
             outcome = failed(WORKER_STOPPED, f"worker {self._worker_name} stopped")
-        elif isinstance(outcome, Failed):
-            log.warning("task failed: %s", outcome.error, extra=context.log_facts)
         await self._reporter.report(context, outcome)
 
     async def _outcome(self, handler: TaskHandler, context: TaskContext) -> Outcome:
         arguments = handler.arguments(context.input, context)
         if isinstance(arguments, Failed):
-            return arguments
+            return self._logged(arguments, context)
         call = functools.partial(handler.function, *arguments)
         try:
             result = await call() if handler.is_async else await self._threads.run(call)
@@ -116,7 +121,24 @@ class Runner:
         except anyio.get_cancelled_exc_class() as exc:
             if anyio.current_effective_deadline() == -math.inf:
                 raise
-            return failed_by(exc)  # raised by the handler, on nobody's behalf
+            return self._failed_by(exc, context)  # raised by the handler, on nobody's behalf
         except BaseException as exc:  # noqa: BLE001  # SystemExit too: handlers end no worker
-            return failed_by(exc)
-        return handler.outcome(result)
+            return self._failed_by(exc, context)
+        return self._logged(handler.outcome(result), context)
+
+    def _failed_by(self, exc: BaseException, context: TaskContext) -> Outcome:
+        return self._logged(failed_by(exc), context, None if isinstance(exc, TaskError) else exc)
+
+    def _logged(
+        self, outcome: Outcome, context: TaskContext, exc: BaseException | None = None
+    ) -> Outcome:
+        if isinstance(outcome, Failed):
+            log.warning(
+                "task %s of workflow %s failed: %s",
+                context.task_name,
+                context.workflow_id,
+                outcome.error,
+                exc_info=exc,
+                extra=context.log_facts,
+            )
+        return outcome

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import suppress
 from typing import TypeVar
 
@@ -27,23 +28,28 @@ class Threads:
         permit = _Permit(self._limit)
         loop = asyncio.get_running_loop()
         is_running = False
+        # Not every exception can travel through the loop's own futures: GeneratorExit can't.
+        outcome: Future[Result] = Future()
 
-        def call() -> Result:
+        def call() -> None:
             nonlocal is_running
             is_running = True
             try:
-                return function()
+                outcome.set_result(function())
+            except BaseException as exc:  # noqa: BLE001  # raised again below
+                outcome.set_exception(exc)
             finally:
                 with suppress(RuntimeError):  # the loop may have been closed meanwhile
                     loop.call_soon_threadsafe(permit.release)
 
         try:
-            return await anyio.to_thread.run_sync(
+            await anyio.to_thread.run_sync(
                 call, abandon_on_cancel=True, limiter=anyio.CapacityLimiter(1)
             )
         finally:
             if not is_running:
                 permit.release()
+        return outcome.result()
 
 
 class _Permit:

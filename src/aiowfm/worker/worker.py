@@ -44,6 +44,7 @@ class Worker:
         source: TaskSource,
         reporter: TaskReporter,
         create_again: Callable[[str], Awaitable[None]],
+        heartbeat_seconds: Mapping[str, float],
     ) -> None:
         """Make a worker that does nothing yet.
 
@@ -54,6 +55,7 @@ class Worker:
             source: Where tasks come from.
             reporter: Where outcomes go.
             create_again: Makes the activity of a task name that is gone.
+            heartbeat_seconds: By task name, for tasks that do not tell their own.
 
         Raises:
             ConfigError: the limits do not allow every task to be polled for.
@@ -66,6 +68,7 @@ class Worker:
             heartbeats=self._heartbeats,
             threads=Threads(config.max_threads),
             worker_name=config.worker_name,
+            heartbeat_seconds=heartbeat_seconds,
         )
         self._pollers = [
             Poller(

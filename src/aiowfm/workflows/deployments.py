@@ -47,27 +47,22 @@ class Deployments:
         config: EngineConfig,
         activity_arn: Callable[[str], str],
         task_name: Callable[[str], str],
-        no_retry_tasks: frozenset[str],
+        options: CompilerOptions,
     ) -> None:
         """Make it, having deployed nothing.
 
         Args:
             machines: The port.
-            config: Names and what is compiled in.
+            config: Names, and whether to make what is missing.
             activity_arn: The ARN of the activity of a task name.
             task_name: The task name of an activity's ARN.
-            no_retry_tasks: Tasks registered with `retry_lost=False`.
+            options: What is compiled in.
         """
         self._machines = machines
         self._config = config
         self._activity_arn = activity_arn
         self._task_name = task_name
-        self._options = CompilerOptions(
-            envelope=config.envelope,
-            default_heartbeat=config.default_heartbeat,
-            default_retry=config.default_retry,
-            no_retry_tasks=no_retry_tasks,
-        )
+        self._options = options
         self._known: dict[_Key, StateMachineArn] = {}
         self._locks: defaultdict[_Key, anyio.Lock] = defaultdict(anyio.Lock)
 

@@ -78,6 +78,9 @@ def workflow_of(
 ) -> Workflow:
     """The workflow that *execution* is."""
     error, cause = execution.error, execution.cause
+    # Some servers show what a failure left behind as output.
+    succeeded = execution.status is ExecutionStatus.SUCCEEDED
+    output = json.loads(execution.output) if succeeded and execution.output else None
     if execution.status is ExecutionStatus.TIMED_OUT:
         error = error or "States.Timeout"
         cause = cause or "the workflow ran longer than the TimeoutSeconds of its definition"
@@ -88,7 +91,7 @@ def workflow_of(
         created_at=execution.started_at,
         stopped_at=execution.stopped_at,
         input=None if execution.input is None else json.loads(execution.input),
-        output=None if execution.output is None else json.loads(execution.output),
+        output=output,
         error=error,
         cause=cause,
         namespace=id.environment,
