@@ -1,8 +1,12 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import settings
 
 pytest_plugins = ["tests.ministack"]
+
+settings.register_profile("shared", deadline=None)  # the machines are shared and noisy
+settings.load_profile("shared")
 
 
 @pytest.fixture

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import os
 import signal
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,7 +18,7 @@ from typing import Any, assert_type
 import anyio
 import anyio.lowlevel
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, field_validator
 
 from aiowfm import (
     ConfigError,
@@ -24,7 +27,10 @@ from aiowfm import (
     EngineStateError,
     HandlerTypeError,
     LocalBackend,
+    NotFoundError,
     TaskContext,
+    UsageError,
+    WorkflowExistsError,
 )
 
 pytestmark = pytest.mark.anyio
@@ -32,6 +38,12 @@ pytestmark = pytest.mark.anyio
 WAIT = """
 name: flow
 stateMachine: {StartAt: w, States: {w: {Type: Wait, Seconds: 600, End: true}}}
+"""
+
+
+TASK = """
+name: flow
+stateMachine: {StartAt: w, States: {w: {Type: Task, Resource: work, End: true}}}
 """
 
 
@@ -121,11 +133,266 @@ async def test_a_cancelled_start_leaves_the_engine_stopped() -> None:
     assert engine.state is EngineState.STOPPED
 
 
+async def test_stop_inside_a_handler_is_refused_instead_of_waiting_for_itself() -> None:
+    engine = Engine(app="a", environment="b", definitions=TASK)
+    raised: list[str] = []
+
+    @engine.task("work")
+    async def work() -> None:
+        with pytest.raises(EngineStateError, match="would wait for itself"):
+            await engine.stop()
+        raised.append("it did")
+
+    async with engine:
+        workflow = await engine.start_workflow("flow")
+        assert (await engine.wait(workflow.id)).status == "succeeded"
+    assert raised
+
+
+async def test_handlers_may_go_on_using_an_engine_that_is_stopping() -> None:
+    engine = Engine(app="a", environment="b", definitions=TASK)
+    began = anyio.Event()
+
+    @engine.task("work")
+    async def work(ctx: TaskContext) -> str:
+        began.set()
+        while engine.state is not EngineState.STOPPING:
+            await anyio.lowlevel.checkpoint()
+        assert ctx.workflow_id is not None
+        return (await engine.get_workflow(ctx.workflow_id)).status
+
+    await engine.start()
+    workflow = await engine.start_workflow("flow")
+    await began.wait()
+    await engine.stop()
+    async with engine:
+        assert (await engine.wait(workflow.id)).output == "running"
+
+
+async def test_restarting_while_another_stop_returns_keeps_the_new_life() -> None:
+    engine = Engine(app="a", environment="b", definitions=WAIT)
+    await engine.start()
+
+    async def restart() -> None:
+        await engine.stop()
+        await engine.start()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(restart)
+        group.start_soon(engine.stop)
+    assert engine.state is EngineState.RUNNING
+    await engine.start_workflow("flow")
+    await engine.stop()
+
+
+async def test_a_listing_that_outlives_its_engine_says_so() -> None:
+    engine = Engine(app="a", environment="b", definitions=WAIT)
+    async with engine:
+        for _ in range(3):
+            await engine.start_workflow("flow")
+        listing = engine.list_workflows("flow")
+        await anext(listing)
+    with pytest.raises(EngineStateError, match="stopped"):
+        await anext(listing)
+
+
+async def test_one_task_does_not_starve_another_where_slots_are_shared() -> None:
+    engine = Engine(
+        app="a",
+        environment="b",
+        definitions=[
+            TASK,
+            TASK.replace("flow", "other").replace("work", "rest"),
+        ],
+        concurrency=10,
+        max_concurrency=11,
+    )
+    running = most = 0
+    ten = anyio.Event()
+
+    @engine.task("work")
+    async def work() -> None:
+        await anyio.lowlevel.checkpoint()
+
+    @engine.task("rest")
+    async def rest() -> None:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        if running == 10:
+            ten.set()
+        await ten.wait()  # all ten at once, or never
+
+    async with engine:
+        busy = [(await engine.start_workflow("flow")).id for _ in range(30)]
+        for id in busy:
+            await engine.wait(id)
+        # The task that was busy is idle now, and holds one slot to poll with.
+        for id in [(await engine.start_workflow("other")).id for _ in range(10)]:
+            assert (await engine.wait(id)).status == "succeeded"
+    assert most == 10
+
+
+async def test_a_handler_that_blocks_the_loop_costs_no_other_its_heartbeat() -> None:
+    definitions = """
+    name: flow
+    stateMachine:
+      StartAt: both
+      States:
+        both:
+          Type: Parallel
+          End: true
+          Branches:
+            - {StartAt: a, States: {a: {Type: Task, Resource: block, End: true}}}
+            - StartAt: b
+              States:
+                b: {Type: Task, Resource: work, HeartbeatSeconds: 1, Retry: [], End: true}
+    """
+    engine = Engine(app="a", environment="b", definitions=definitions, default_retry=False)
+    working, blocked = anyio.Event(), anyio.Event()
+
+    @engine.task("block")
+    async def block() -> None:
+        await working.wait()
+        time.sleep(1.5)  # noqa: ASYNC251  # what a handler must not do
+        blocked.set()
+
+    @engine.task("work")
+    async def work() -> str:
+        working.set()
+        await blocked.wait()
+        await anyio.sleep(0.1)  # timers that are late fire now
+        return "done"
+
+    async with engine:
+        workflow = await engine.start_workflow("flow")
+        done = await engine.wait(workflow.id)
+    assert (done.status, done.error) == ("succeeded", None)
+
+
+async def test_nothing_that_a_validator_raises_ends_the_worker() -> None:
+    class Strict(BaseModel):
+        id: str
+
+        @field_validator("id")
+        @classmethod
+        def exit(cls, value: str) -> str:
+            raise SystemExit(3)
+
+    engine = Engine(app="a", environment="b", definitions=TASK)
+
+    @engine.task("work")
+    async def work(order: Strict) -> None: ...
+
+    async with engine:
+        workflow = await engine.start_workflow("flow", {"id": "o-1"})
+        done = await engine.wait(workflow.id)
+    assert (done.status, done.error) == ("failed", "SystemExit")
+
+
+async def test_a_huge_exception_is_cut_without_trying_every_frame() -> None:
+    engine = Engine(app="a", environment="b", definitions=TASK)
+
+    @engine.task("work")
+    async def work() -> None:
+        def deep(levels: int) -> None:
+            if levels == 0:
+                raise ValueError("x" * 5_000_000)
+            deep(levels - 1)
+
+        deep(400)
+
+    async with engine:
+        workflow = await engine.start_workflow("flow")
+        done = await engine.wait(workflow.id)
+    assert done.error == "ValueError"
+    assert len(done.cause or "") <= 32_768
+
+
+def test_a_long_machine_goes_on_when_its_backend_opens_again() -> None:
+    states = {
+        "items": {
+            "Type": "Map",
+            "ItemProcessor": {
+                "StartAt": "each",
+                "States": {"each": {"Type": "Pass", "End": True}},
+            },
+            "End": True,
+        }
+    }
+    definition = {"name": "flow", "stateMachine": {"StartAt": "items", "States": states}}
+    backend = LocalBackend()
+
+    def engine() -> Engine:
+        return Engine(app="a", environment="b", definitions=json.dumps(definition), backend=backend)
+
+    async def start() -> str:
+        async with engine() as first:
+            return (await first.start_workflow("flow", list(range(4_000)))).id
+
+    async def finish(id: str) -> Any:
+        async with engine() as second:
+            return (await second.wait(id)).output
+
+    assert asyncio.run(finish(asyncio.run(start()))) == list(range(4_000))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        pytest.param({"name": "x" * 90}, "takes 80 characters", id="long name"),
+        pytest.param({"name": ""}, "non-empty", id="no name"),
+        pytest.param({"name": "a", "heartbeat": "off"}, "'auto' or 'manual'", id="heartbeat"),
+        pytest.param({"name": "a", "concurrency": 0}, "1 or more", id="no slot"),
+        pytest.param({"name": "a", "concurrency": True}, "1 or more", id="true"),
+        pytest.param({"name": "a", "concurrency": "5"}, "1 or more", id="text"),
+    ],
+)
+def test_options_of_a_task_that_cannot_be_used_are_refused(
+    options: dict[str, Any], message: str
+) -> None:
+    engine = Engine(app="a", environment="b")
+    with pytest.raises(UsageError, match=message):
+        engine.task(**options)(lambda: None)
+
+
+async def test_what_is_no_name_or_id_is_not_found() -> None:
+    async with Engine(app="a", environment="b", definitions=WAIT) as engine:
+        for nothing in (None, 17, ""):
+            with pytest.raises(NotFoundError):
+                await engine.get_workflow(nothing)  # type: ignore[arg-type]  # on purpose
+            with pytest.raises(NotFoundError):
+                await engine.start_workflow(nothing)  # type: ignore[arg-type]  # on purpose
+
+
+async def test_true_and_one_are_different_inputs() -> None:
+    async with Engine(app="a", environment="b", definitions=WAIT) as engine:
+        await engine.start_workflow("flow", {"a": 1}, id_suffix="x")
+        await engine.start_workflow("flow", {"a": 1.0}, id_suffix="x")
+        with pytest.raises(WorkflowExistsError):
+            await engine.start_workflow("flow", {"a": True}, id_suffix="x")
+
+
+async def test_an_input_that_leaves_no_room_for_the_envelope_fails_and_says_so(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    engine = Engine(app="a", environment="b", definitions=TASK)
+    engine.task("work")(lambda: None)
+    async with engine:
+        workflow = await engine.start_workflow("flow", "x" * (262_144 - 2))
+        done = await engine.wait(workflow.id)
+    assert "leaves no room for the envelope" in caplog.text
+    assert done.error == "States.DataLimitExceeded"
+    assert "envelope" in (done.cause or "")
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         pytest.param({"app": "a--b"}, "app: ", id="separator"),
         pytest.param({"environment": ""}, "environment: ", id="empty"),
+        pytest.param({"environment": "a  b"}, "environment: ", id="separator once cleaned"),
+        pytest.param({"environment": "d/"}, "environment: ", id="dash once cleaned"),
         pytest.param({"concurrency": 0}, "concurrency: ", id="no slot"),
         pytest.param({"poll_rate": -1}, "poll_rate: ", id="negative rate"),
         pytest.param({"provision": "maybe"}, "provision: ", id="unknown mode"),

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from aiowfm.errors import ConfigError
-from aiowfm.names import SEPARATOR
+from aiowfm.names import part_problem
 
 ENVIRONMENT_PREFIX = "AIOWFM_"
 
@@ -66,11 +66,9 @@ class EngineConfig(BaseModel):
     @field_validator("app", "environment")
     @classmethod
     def _usable_in_names(cls, value: str) -> str:
-        if not value or SEPARATOR in value or value.startswith("-") or value.endswith("-"):
-            raise ValueError(
-                f"{value!r} cannot be part of a name: use a non-empty text that contains"
-                f" no {SEPARATOR!r} and neither begins nor ends with '-'"
-            )
+        problem = part_problem(value)
+        if problem is not None:
+            raise ValueError(problem)
         return value
 
     @classmethod

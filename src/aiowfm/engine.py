@@ -36,7 +36,7 @@ from aiowfm.errors import (
 )
 from aiowfm.lifecycle import Life
 from aiowfm.local import LocalBackend
-from aiowfm.names import ActivityArn, activity_name
+from aiowfm.names import MAX_NAME_LENGTH, ActivityArn, activity_name, cleaned
 from aiowfm.ports import Activities, Backend, OpenBackend
 from aiowfm.tasks.handlers import HeartbeatMode, TaskHandler, inspected
 from aiowfm.worker.activities import provisioned
@@ -185,10 +185,7 @@ class Engine:
 
         def register(handler: HandlerT) -> HandlerT:
             self._require_stopped(f"registering the task {name!r}")
-            if not isinstance(name, str) or not name:
-                raise UsageError(f"a task needs a name, a non-empty string, not {name!r}")
-            if concurrency is not None and concurrency < 1:
-                raise UsageError(f"task {name!r}: concurrency must be at least 1")
+            _check_task(name, self._activity_name(name), concurrency, heartbeat)
             for other in self._handlers:
                 if self._activity_name(other) == self._activity_name(name):
                     raise DuplicateTaskError(
@@ -219,9 +216,9 @@ class Engine:
         Raises:
             UnknownDefinitionError: there is none.
         """
-        definition = self._definitions.get(name)
+        definition = self._definitions.get(name) if isinstance(name, str) else None
         if definition is None:
-            hint = did_you_mean(name, self._definitions)
+            hint = did_you_mean(str(name), self._definitions)
             raise UnknownDefinitionError(f"there is no workflow definition {name!r}{hint}")
         return definition
 
@@ -239,6 +236,12 @@ class Engine:
                 " replaced: only those of version -1 may"
             )
             raise DefinitionError(located(loaded, [Finding(pointer=("name",), message=message)]))
+        for other in self._definitions:
+            if other != loaded.name and cleaned(other) == cleaned(loaded.name):
+                message = f"on Step Functions {other!r} has this name already: rename one"
+                raise DefinitionError(
+                    located(loaded, [Finding(pointer=("name",), message=message)])
+                )
         if self._state is not EngineState.STOPPED:
             self._check([loaded])
         self._definitions[loaded.name] = loaded
@@ -261,7 +264,7 @@ class Engine:
             self._life = life
             await life.start()
         except BaseException:
-            self._forget_life()
+            self._forget(life)
             raise
         self._state = EngineState.RUNNING
 
@@ -283,7 +286,7 @@ class Engine:
             await life.stop()
         finally:
             if life.is_over:
-                self._forget_life()
+                self._forget(life)
         if life.error is not None:
             raise life.error
 
@@ -371,9 +374,10 @@ class Engine:
             limit: At most so many.
         """
         workflows = self._running("list_workflows()")
+        life = self._require_life("list_workflows()")
         wanted = None if status is None else _status(status)
         async with aclosing(workflows.list(name, wanted, limit)) as found:
-            while (workflow := await self._call(anext(found, None))) is not None:
+            while (workflow := await life.call(anext(found, None))) is not None:
                 yield workflow
 
     async def wait(self, id: str, *, timeout: float | None = None) -> Workflow:
@@ -425,9 +429,12 @@ class Engine:
             )
             async with anyio.create_task_group() as group:
                 group.start_soon(worker.run)
-                ready()
-                await life.stopping.wait()
-                await worker.stop(self._grace_seconds)
+                try:
+                    ready()
+                    await life.stopping.wait()
+                    await worker.stop(self._grace_seconds)
+                finally:
+                    worker.abandon()
 
     def _assembled(self, opened: OpenBackend, arns: Mapping[str, ActivityArn]) -> Workflows:
         tasks = {arn: task for task, arn in arns.items()}
@@ -485,7 +492,8 @@ class Engine:
         life = self._require_life(what)
         if life.error is not None:
             raise life.error
-        if self._workflows is None or self._state is not EngineState.RUNNING:
+        # While it stops, handlers that are still running may go on calling it.
+        if self._workflows is None or self._state is EngineState.STARTING:
             raise EngineStateError(f"{what}: the engine is {self.state.value}, not running")
         return self._workflows
 
@@ -498,9 +506,24 @@ class Engine:
         if self._state is not EngineState.STOPPED:
             raise EngineStateError(f"{what}: the engine is {self.state.value}, not stopped")
 
-    def _forget_life(self) -> None:
-        self._state = EngineState.STOPPED
-        self._life = self._workflows = self._worker = None
+    def _forget(self, life: Life) -> None:
+        if self._life is life:
+            self._state = EngineState.STOPPED
+            self._life = self._workflows = self._worker = None
+
+
+def _check_task(name: str, activity: str, concurrency: object, heartbeat: object) -> None:
+    if not isinstance(name, str) or not name:
+        raise UsageError(f"a task needs a name, a non-empty string, not {name!r}")
+    if len(activity) > MAX_NAME_LENGTH:
+        raise UsageError(
+            f"task {name!r}: its activity would be named {activity!r}, and Step Functions"
+            f" takes {MAX_NAME_LENGTH} characters: shorten it by {len(activity) - MAX_NAME_LENGTH}"
+        )
+    if concurrency is not None and (type(concurrency) is not int or concurrency < 1):
+        raise UsageError(f"task {name!r}: concurrency must be 1 or more, not {concurrency!r}")
+    if heartbeat not in ("auto", "manual"):
+        raise UsageError(f"task {name!r}: heartbeat must be 'auto' or 'manual', not {heartbeat!r}")
 
 
 def _status(status: str) -> WorkflowStatus:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from contextvars import ContextVar
 from typing import TypeVar
 
 import anyio
@@ -11,6 +13,10 @@ import anyio
 from aiowfm.errors import EngineStateError
 
 Result = TypeVar("Result")
+
+
+# The life whose task, or a task begun by one of its tasks, is running.
+_LIFE: ContextVar[Life | None] = ContextVar("aiowfm life", default=None)
 
 
 class Life:
@@ -38,23 +44,22 @@ class Life:
         try:
             await self._ready.wait()
         except BaseException:
-            self._task.cancel()
-            with anyio.CancelScope(shield=True):
-                await self._over.wait()
+            await self._end_now()
             raise
         if self.error is not None:
             raise self.error
 
     async def stop(self) -> None:
         """End; returns when *body* has returned. Cancelling hurries it."""
-        assert self._task is not None
+        if _LIFE.get() is self:
+            raise EngineStateError(
+                "stop() inside a task of the engine would wait for itself: call it elsewhere"
+            )
         self.stopping.set()
         try:
             await self._over.wait()
         except BaseException:
-            self._task.cancel()
-            with anyio.CancelScope(shield=True):
-                await self._over.wait()
+            await self._end_now()
             raise
 
     async def ended(self) -> None:
@@ -63,6 +68,9 @@ class Life:
 
     async def call(self, work: Awaitable[Result]) -> Result:
         """Await *work*, cut short with an error that says so if this life ends first."""
+        if self.is_over:
+            _close(work)
+            raise self.error or EngineStateError("the engine is stopped")
         with anyio.CancelScope() as scope:
             self._calls.add(scope)
             try:
@@ -73,9 +81,21 @@ class Life:
             raise self.error
         raise EngineStateError("the engine was stopped during the call")
 
+    async def _end_now(self) -> None:
+        """Cancel it and wait for its end, however often the caller is cancelled meanwhile."""
+        assert self._task is not None
+        self._task.cancel()
+        while not self.is_over:
+            with suppress(asyncio.CancelledError), anyio.CancelScope(shield=True):
+                await self._over.wait()
+
     async def _run(self) -> None:
+        _LIFE.set(self)
         try:
             await self._body(self._ready.set)
+        except asyncio.CancelledError as exc:
+            self.error = EngineStateError("the task that runs the engine was cancelled")
+            self.error.__cause__ = exc
         except BaseException as exc:  # noqa: BLE001  # kept for whoever calls the engine
             self.error = _unwrapped(exc)
         finally:
@@ -83,6 +103,13 @@ class Life:
                 scope.cancel()
             self._over.set()
             self._ready.set()
+
+
+def _close(work: Awaitable[object]) -> None:
+    """Spare a coroutine that will not be awaited the warning that it was not."""
+    close = getattr(work, "close", None)
+    if close is not None:
+        close()
 
 
 def _unwrapped(exc: BaseException) -> BaseException:

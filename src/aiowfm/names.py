@@ -23,13 +23,25 @@ SEPARATOR = "--"
 _FORBIDDEN = re.compile(r"[^0-9A-Za-z_.\-]")
 # No part contains the separator; the name of a state may border on it with dashes of its own.
 _PART = r"((?:(?!--)[0-9A-Za-z_.\-])+)"
-_WORKFLOW_ID = re.compile(rf"{_PART}--{_PART}--(-1|\d+)--([0-9A-Za-z_.\-]+)--(?!-){_PART}")
+_WORKFLOW_ID = re.compile(rf"{_PART}--{_PART}--(-1|[0-9]+)--([0-9A-Za-z_.\-]+)--(?!-){_PART}")
 _SUFFIX_ALPHABET = string.ascii_lowercase + string.digits
 
 
 def cleaned(text: str) -> str:
     """*text* with each character that Step Functions forbids in names as `-`."""
     return _FORBIDDEN.sub("-", text)
+
+
+def part_problem(text: str) -> str | None:
+    """Why *text* cannot be told from its neighbours in a longer name, or None."""
+    shown = repr(text) if cleaned(text) == text else f"{text!r} (there: {cleaned(text)!r})"
+    if not text:
+        return "must not be empty"
+    if SEPARATOR in cleaned(text):
+        return f"{shown} must not contain {SEPARATOR!r}, which separates the parts of longer names"
+    if cleaned(text).startswith("-") or cleaned(text).endswith("-"):
+        return f"{shown} must neither begin nor end with '-', which separates the parts of names"
+    return None
 
 
 def activity_name(environment: str, app: str, task: str) -> str:

@@ -191,6 +191,25 @@ def test_a_star_stands_for_anything(parts: list[str], fillings: list[str]) -> No
     assert compared("StringMatches", text, "*".join(parts))
 
 
+def test_many_stars_take_no_longer_than_few() -> None:
+    assert not compared("StringMatches", "a" * 10_000, "*a" * 100 + "b")
+    assert compared("StringMatches", "a" * 10_000, "*a" * 100 + "*")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "matches"),
+    [
+        pytest.param("ab*ba", "aba", False, id="ends that overlap"),
+        pytest.param("ab*ba", "abba", True, id="ends that touch"),
+        pytest.param("a*b*a", "aba", True, id="nothing for each star"),
+        pytest.param("*b*b", "ab", False, id="a part that is the end"),
+        pytest.param("**", "", True, id="stars for nothing"),
+    ],
+)
+def test_each_part_of_a_text_is_matched_once(pattern: str, text: str, matches: bool) -> None:
+    assert compared("StringMatches", text, pattern) is matches
+
+
 @pytest.mark.parametrize(
     "name", [name for name in OF_EVERY_TYPE if name not in ("text", "timestamp")]
 )

@@ -118,3 +118,11 @@ def test_payloads_are_equal_if_their_values_are() -> None:
 )
 def test_sizes_are_counted_in_bytes(text: str, is_too_large: bool) -> None:
     assert Payload(text).is_too_large is is_too_large
+
+
+@pytest.mark.parametrize("text", ["1e400", "[-1E+999]", '{"a": 1e1000}', "1" * 400 + ".5"])
+def test_a_number_too_large_to_be_one_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="too large"):
+        parse(text)
+    assert parse('"1e400"') == "1e400"
+    assert parse("1e308") == 1e308

@@ -8,12 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiowfm.asl.errors import EvaluationError
+from aiowfm.asl.intrinsics import InvalidIntrinsicError
 from aiowfm.asl.paths import InvalidPathError
 from aiowfm.asl.payload import JsonValue
-from aiowfm.asl.templates import compile_template
+from aiowfm.asl.templates import compile_expression, compile_template
 from tests.asl.scopes import Scope
 
-SCOPE = Scope({"id": 17, "lines": [1, 2], "null": None}, {"Execution": {"Name": "run"}})
+SCOPE = Scope(
+    {"id": 17, "lines": [1, 2], "null": None, 'a\\"b': 3},
+    {"Execution": {"Name": "run"}},
+    {"rate": {"percent": [5, 19]}},
+)
 
 
 def filled(template: JsonValue) -> JsonValue:
@@ -35,6 +40,14 @@ def filled(template: JsonValue) -> JsonValue:
         pytest.param({"a": {"b": {"id.$": "$.id"}}}, {"a": {"b": {"id": 17}}}, id="nested"),
         pytest.param([{"id.$": "$.id"}, 1, ["x"]], [{"id": 17}, 1, ["x"]], id="in a list"),
         pytest.param({"a": [[{"id.$": "$.id"}]]}, {"a": [[{"id": 17}]]}, id="in lists"),
+        pytest.param({"rate.$": "$rate.percent[1]"}, {"rate": 19}, id="variable"),
+        pytest.param({"all.$": "$rate.percent[*]"}, {"all": [5, 19]}, id="values in a variable"),
+        pytest.param({"n.$": "$['a\\\"b']"}, {"n": 3}, id="backslash before another quote"),
+        pytest.param({"n.$": "States.MathAdd($.id, 1)"}, {"n": 18}, id="function"),
+        pytest.param(
+            [{"n.$": "States.Array($.lines)"}], [{"n": [[1, 2]]}], id="function in a list"
+        ),
+        pytest.param({"n": "States.UUID()"}, {"n": "States.UUID()"}, id="no mark, no function"),
         pytest.param({"id": "$.id"}, {"id": "$.id"}, id="no mark, no path"),
         pytest.param({"a": "x.$"}, {"a": "x.$"}, id="mark in a value"),
         pytest.param({".$": "$.id"}, {"": 17}, id="nothing but the mark"),
@@ -79,6 +92,7 @@ def test_what_is_missing_is_named_with_its_field_and_the_input() -> None:
         pytest.param({"a.$": {"b": "$"}}, id="object"),
         pytest.param({"x": [{"a.$": "no path"}]}, id="other text"),
         pytest.param({"a.$": ""}, id="empty"),
+        pytest.param({"a.$": "states.Format('a')"}, id="no function either"),
     ],
 )
 def test_a_marked_member_that_holds_no_path_is_refused_when_it_is_compiled(
@@ -86,6 +100,34 @@ def test_a_marked_member_that_holds_no_path_is_refused_when_it_is_compiled(
 ) -> None:
     with pytest.raises(InvalidPathError, match="path"):
         compile_template(template)
+
+
+@pytest.mark.parametrize("text", ["States.", "States.UUID", "States.UUID() ;", "States.Now()"])
+def test_a_marked_member_that_begins_like_a_function_and_is_none_is_refused(text: str) -> None:
+    with pytest.raises(InvalidIntrinsicError):
+        compile_template({"x": [{"a.$": text}]})
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        pytest.param("$.id", 17, id="path"),
+        pytest.param("$$.Execution.Name", "run", id="context"),
+        pytest.param("States.Format('no. {}', $.id)", "no. 17", id="function"),
+    ],
+)
+def test_an_expression_is_a_path_or_a_function(text: str, value: JsonValue) -> None:
+    assert compile_expression("CausePath", text)(SCOPE) == value
+
+
+def test_a_missing_variable_is_named_with_its_field_and_the_input() -> None:
+    with pytest.raises(EvaluationError) as caught:
+        compile_expression("CausePath", "$missing.a")(Scope({"x": 1}))
+    assert caught.value.error == "States.Runtime"
+    assert caught.value.cause == (
+        "The JSONPath '$missing.a' specified for the field 'CausePath' could not be found in the"
+        " input '{\"x\":1}'"
+    )
 
 
 JSON = st.recursive(

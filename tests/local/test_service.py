@@ -63,7 +63,7 @@ async def test_making_the_same_again_gives_the_same(service: Service) -> None:
 
 async def test_a_version_stays_what_it_was(service: Service) -> None:
     arn = await machine(service, Type="Pass", Result=1)
-    old = service.machines.get(arn).published()
+    old = service.machines.get(arn).version_arn(service.machines.get(arn).publish(0.0).number)
     changed = json.dumps(
         {"StartAt": "only", "States": {"only": {"Type": "Pass", "Result": 2, "End": True}}}
     )

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aiowfm.errors import TaskError
@@ -40,6 +40,7 @@ def test_a_cause_is_the_object_that_lambda_gives() -> None:
     }
 
 
+@settings(deadline=None)
 @given(error=MESSAGES, message=MESSAGES, trace=st.lists(MESSAGES, max_size=5))
 def test_a_cause_is_json_that_fits_whatever_the_message_is_made_of(
     error: str, message: str, trace: list[str]
@@ -149,6 +150,7 @@ def test_a_task_error_whose_cause_is_no_text_is_written_as_text() -> None:
     )
 
 
+@settings(deadline=None)
 @given(error=MESSAGES.filter(bool), cause=MESSAGES)
 def test_a_task_error_is_cut_to_what_step_functions_takes(error: str, cause: str) -> None:
     failure = failed_by(TaskError(error, cause))

@@ -100,14 +100,28 @@ async def test_a_failure_that_is_refused_is_given_up_and_logged_as_an_error(
     assert caplog.records[-1].levelno == logging.ERROR
 
 
-async def test_a_report_is_given_up_when_the_heartbeat_has_run_out_twice_over(
+async def test_an_outage_of_hours_loses_no_report() -> None:
+    reports = Reports()
+    reports.faults.extend([LOST] * 5_000)
+    begun = anyio.current_time()
+    await Reporter(reports).report(context("t", heartbeat_seconds=30), SUCCEEDED)
+    assert anyio.current_time() - begun > 3_600
+    assert len(reports.taken) == 1
+
+
+async def test_only_a_worker_that_stops_gives_reports_up_and_says_so(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     reports = Reports()
-    reports.faults.extend([LOST] * 1000)
+    reports.faults.extend([LOST] * 1_000)
+    reporter = Reporter(reports)
     begun = anyio.current_time()
-    await Reporter(reports).report(context("t", heartbeat_seconds=30), SUCCEEDED)
-    assert anyio.current_time() - begun == pytest.approx(60)
+    async with anyio.create_task_group() as group:
+        group.start_soon(reporter.report, context("t"), SUCCEEDED)
+        await anyio.sleep(100)
+        reporter.finish_within(30)
+    assert anyio.current_time() - begun == pytest.approx(130)
+    assert not reports.taken
     assert caplog.records[-1].levelno == logging.ERROR
     assert caplog.records[-1].message.endswith("its result is lost")
 

@@ -115,21 +115,40 @@ def _is_null(value: JsonValue, operand: JsonValue) -> bool:
 
 
 def _matches(value: JsonValue, pattern: JsonValue) -> bool:
-    return (
-        isinstance(value, str)
-        and isinstance(pattern, str)
-        and _wildcards(pattern).fullmatch(value) is not None
-    )
+    """Whether a text fits a pattern in which `*` stands for any text.
+
+    A backslash makes the next character stand for itself.
+    """
+    if not isinstance(value, str) or not isinstance(pattern, str):
+        return False
+    first, *others = _literals(pattern)
+    if not others:
+        return value == first
+    *middle, last = others
+    if len(value) < len(first) + len(last):
+        return False
+    if not value.startswith(first) or not value.endswith(last):
+        return False
+    # Taking each piece at its first place leaves the most room for those after it.
+    position, end = len(first), len(value) - len(last)
+    for piece in middle:
+        position = value.find(piece, position, end)
+        if position < 0:
+            return False
+        position += len(piece)
+    return True
 
 
 @lru_cache(maxsize=1024)
-def _wildcards(pattern: str) -> re.Pattern[str]:
-    """A pattern in which `*` stands for any text, and a backslash for the next character."""
-    parts = re.findall(r"\\.|[^\\]|\\$", pattern, re.DOTALL)
-    return re.compile(
-        "".join(".*" if part == "*" else re.escape(part.removeprefix("\\")) for part in parts),
-        re.DOTALL,
-    )
+def _literals(pattern: str) -> list[str]:
+    """The texts between the stars of *pattern*."""
+    pieces = [""]
+    for part in re.findall(r"\\.|[^\\]|\\$", pattern, re.DOTALL):
+        if part == "*":
+            pieces.append("")
+        else:
+            pieces[-1] += part.removeprefix("\\")
+    return pieces
 
 
 _RELATIONS = {

@@ -97,6 +97,8 @@ def context_object(
         "StateMachine": {"Id": run.facts.state_machine_arn, "Name": run.facts.state_machine_name},
         "State": state,
     }
+    if visit.has_token:
+        context["Task"] = {"Token": run.next_token()}
     item = item or run.enclosing_item(visit.branch)
     if item is not None:
         context["Map"] = {"Item": {"Index": item[0], "Value": item[1]}}

@@ -48,7 +48,18 @@ class Dialect(Protocol):
     def number(
         self, run: Interpreter, visit: Visit, field: str, *, least: int, most: float = ...
     ) -> float | None:
-        """The value of a field like `TimeoutSeconds`, or of its form ending in `Path`."""
+        """The value of a field like `TimeoutSeconds`, or of its form ending in `Path`.
+
+        A field of a part of the state is named with it, as `ItemBatcher/MaxItemsPerBatch`.
+        """
+        ...
+
+    def credentials(self, run: Interpreter, visit: Visit) -> str | None:
+        """The ARN of the role that a Task is to take (Credentials)."""
+        ...
+
+    def batch_input(self, run: Interpreter, visit: Visit) -> JsonValue:
+        """The value of BatchInput of a Map's ItemBatcher."""
         ...
 
     def text(self, run: Interpreter, visit: Visit, field: str) -> str | None:

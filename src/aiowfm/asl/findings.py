@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Literal
 
 Pointer = tuple[str | int, ...]
+
+# What ValidateStateMachineDefinition calls problems.
+SCHEMA = "SCHEMA_VALIDATION_FAILED"
+TRANSITION = "MISSING_TRANSITION_TARGET"
+LABEL = "INVALID_LABEL"  # ours: AWS words these problems unlike all others
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,11 +23,17 @@ class Finding:
         pointer: The place in the document, as the keys and indexes that lead to it.
         message: What is wrong and what would be right.
         severity: `error` if the definition cannot be used, else `warning`.
+        code: AWS's name for this kind of problem.
+        aws: AWS's own words for it, where they are known.
+        missing: The field that is missing, if that is the problem.
     """
 
     pointer: Pointer
     message: str
     severity: Literal["error", "warning"] = "error"
+    code: str = field(default=SCHEMA, compare=False)
+    aws: str | None = field(default=None, compare=False)
+    missing: str | None = field(default=None, compare=False)
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:

@@ -65,25 +65,57 @@ def _exited(run: Interpreter, event: HistoryEvent, branch: Branch) -> None:
 
 
 def _activity_scheduled(run: Interpreter, event: HistoryEvent, branch: Branch) -> None:
-    visit = _begun(run, event, branch)
+    _scheduled(run, event, _begun(run, event, branch), "Activity")
+
+
+def _task_scheduled(run: Interpreter, event: HistoryEvent, branch: Branch) -> None:
+    facts = {name: event.details[name] for name in ("resource", "resourceType")}
+    _scheduled(run, event, _begun(run, event, branch), "Task", facts)
+
+
+def _map_run_started(run: Interpreter, event: HistoryEvent, branch: Branch) -> None:
+    _scheduled(run, event, _visit(branch), "MapRun")
+    branch.tail = event.id
+
+
+def _scheduled(
+    run: Interpreter,
+    event: HistoryEvent,
+    visit: Visit,
+    kind: str,
+    facts: Mapping[str, object] | None = None,
+) -> None:
     visit.task = PendingTask(
         event.id,
+        kind,
+        facts or {},
         cast("int | None", event.details.get("timeoutInSeconds")),
         cast("int | None", event.details.get("heartbeatInSeconds")),
     )
     run.tasks[event.id] = visit
 
 
-def _activity_started(run: Interpreter, event: HistoryEvent, branch: Branch) -> None:
+def _task_started(run: Interpreter, event: HistoryEvent, branch: Branch) -> None:
     task = _visit(branch).task
     assert task is not None
     task.started_at = event.timestamp
     branch.tail = event.id
 
 
+def _task_submitted(run: Interpreter, event: HistoryEvent, branch: Branch) -> None:
+    branch.tail = event.id
+
+
 def _task_succeeded(run: Interpreter, event: HistoryEvent, branch: Branch) -> None:
     visit = _task_ended(run, branch)
     visit.result = cast("Payload", event.details["output"])
+    branch.tail = event.id
+
+
+def _map_run_succeeded(run: Interpreter, event: HistoryEvent, branch: Branch) -> None:
+    """The memo is what the children gave, which AWS does not show here."""
+    visit = _task_ended(run, branch)
+    visit.result = cast("Payload", event.memo)
     branch.tail = event.id
 
 
@@ -95,6 +127,7 @@ def _task_failed(run: Interpreter, event: HistoryEvent, branch: Branch) -> None:
         cast("str | None", event.details.get("cause")),
         event.timestamp,
         is_heartbeat=event.memo is True,
+        is_of_child=event.type == "MapRunFailed",
     )
     branch.tail = event.id
 
@@ -217,10 +250,16 @@ _FOLDS: dict[str, _Fold] = {
     **{name + "StateEntered": _entered for name in model.STATE_TYPES},
     **{name + "StateExited": _exited for name in model.STATE_TYPES},
     "ActivityScheduled": _activity_scheduled,
-    "ActivityStarted": _activity_started,
-    "ActivitySucceeded": _task_succeeded,
-    "ActivityFailed": _task_failed,
-    "ActivityTimedOut": _task_failed,
+    "TaskScheduled": _task_scheduled,
+    **dict.fromkeys(("ActivityStarted", "TaskStarted"), _task_started),
+    "TaskSubmitted": _task_submitted,
+    **dict.fromkeys(("ActivitySucceeded", "TaskSucceeded"), _task_succeeded),
+    **dict.fromkeys(
+        ("ActivityFailed", "ActivityTimedOut", "TaskFailed", "TaskTimedOut", "MapRunFailed"),
+        _task_failed,
+    ),
+    "MapRunStarted": _map_run_started,
+    "MapRunSucceeded": _map_run_succeeded,
     "EvaluationFailed": _evaluation_failed,
     "ParallelStateStarted": _parallel_started,
     "ParallelStateSucceeded": _composite_succeeded,

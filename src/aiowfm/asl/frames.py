@@ -55,12 +55,16 @@ class PendingTask:
     """A task that was scheduled and has not ended.
 
     Attributes:
-        started_at: When a worker took it; its clocks run from there.
+        kind: What its events begin with: `Activity`, `Task` or `MapRun`.
+        facts: What the details of all its events say.
+        started_at: When its clocks began to run: for an activity, when a worker took it.
     """
 
     event_id: int
-    timeout_seconds: int | None
-    heartbeat_seconds: int | None
+    kind: str = "Activity"
+    facts: Mapping[str, object] = field(default_factory=dict)
+    timeout_seconds: int | None = None
+    heartbeat_seconds: int | None = None
     started_at: float | None = None
 
 
@@ -116,6 +120,11 @@ class Visit:
     @property
     def can_retry(self) -> bool:
         return isinstance(self.state, model.TaskState | model.ParallelState | model.MapState)
+
+    @property
+    def has_token(self) -> bool:
+        """Whether the state waits for its task token to come back."""
+        return isinstance(self.state, model.TaskState) and self.state.waits_for_token
 
     @property
     def retry_count(self) -> int:

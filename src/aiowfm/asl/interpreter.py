@@ -27,6 +27,7 @@ from aiowfm.asl.errors import (
 from aiowfm.asl.folding import fold
 from aiowfm.asl.frames import Branch, Visit
 from aiowfm.asl.history import MAX_EVENTS, HistoryEvent
+from aiowfm.asl.intrinsic_functions import uuid4
 from aiowfm.asl.messages import (
     CancelTask,
     Command,
@@ -38,8 +39,8 @@ from aiowfm.asl.messages import (
 )
 from aiowfm.asl.payload import JsonValue, Payload, dump
 
-# Steps that one call does before it lets its driver do something else: some milliseconds.
-STEPS_PER_CALL = 200
+# Steps that one call does before it lets its driver do something else: a millisecond or two.
+STEPS_PER_CALL = 50
 
 
 class Progress(NamedTuple):
@@ -71,6 +72,7 @@ class Interpreter:
         *,
         random: Callable[[int], float],
         refuses: Callable[[str], str | None] = lambda resource: None,
+        token: Callable[[int], str] = str,
     ) -> None:
         """Make an execution that has not begun.
 
@@ -79,11 +81,13 @@ class Interpreter:
             facts: Who it is.
             random: A number from 0 up to 1 for the event of this id, the same each time.
             refuses: Why the driver cannot run a resource, or None if it can.
+            token: The token of the task that the event of this id schedules.
         """
         self.machine = machine
         self.facts = facts
         self.random = random
         self.refuses = refuses
+        self._token = token
         self.status = "RUNNING"
         self.input = Payload({})
         self.output: Payload | None = None
@@ -216,9 +220,27 @@ class Interpreter:
         self.record(visit.branch, visit.state.type + "StateExited", details, memo=target)
         self.go_on(visit.branch)
 
-    def entropy(self) -> Random:
+    def entropy(self, purpose: int = 0) -> Random:
         """Random numbers for what is evaluated now, the same if it is evaluated again."""
-        return Random(self.random(self.last_event_id))
+        return Random(self.random(self.last_event_id) + purpose)
+
+    def map_run_arn(self, label: str) -> str:
+        """The ARN of a Map run that begins now."""
+        machine = self.facts.state_machine_arn.replace(":stateMachine:", ":mapRun:")
+        return f"{machine}/{label}:{uuid4(self.entropy(2))}"
+
+    def next_token(self) -> str:
+        """The token of a task that the next event schedules."""
+        return self._token(self.last_event_id + 1)
+
+    def start_task_timers(self, visit: Visit) -> None:
+        """Let the clocks of the task run from now on."""
+        task = visit.task
+        assert task is not None
+        if task.timeout_seconds is not None:
+            timer = Timer(TimerKind.TASK, task.event_id)
+            self.commands.append(StartTimer(timer, self.now + task.timeout_seconds))
+        self._start_heartbeat_timer(visit)
 
     def start_timer(self, visit: Visit, at: float) -> None:
         """Let the branch of *visit* go on at *at*."""
@@ -370,25 +392,30 @@ class Interpreter:
     def _apply_to_task(self, event: messages.TaskEvent, visit: Visit) -> None:
         branch, task = visit.branch, visit.task
         assert task is not None
+        details: dict[str, object]
         match event:
-            case messages.ActivityStarted(event_id, worker_name):
+            case messages.ActivityStarted(_, worker_name):
                 details = {} if worker_name is None else {"workerName": worker_name}
                 self.record(branch, "ActivityStarted", details)
-                if task.timeout_seconds is not None:
-                    timer = Timer(TimerKind.TASK, event_id)
-                    self.commands.append(StartTimer(timer, self.now + task.timeout_seconds))
-                self._start_heartbeat_timer(visit)
+                self.start_task_timers(visit)
                 return
             case messages.TaskHeartbeat():
                 self._start_heartbeat_timer(visit)
                 return
+            case messages.TaskSubmitted(_, output):
+                self.record(branch, "TaskSubmitted", {**task.facts, "output": output})
+                return
             case messages.TaskSucceeded(_, output):
                 self._stop_task_timers(visit)
-                self.record(branch, "ActivitySucceeded", {"output": output})
+                if task.kind == "MapRun":
+                    self.record(branch, "MapRunSucceeded", memo=output)
+                else:
+                    details = {**task.facts, "output": output}
+                    self.record(branch, task.kind + "Succeeded", details)
             case messages.TaskFailed(_, error, cause):
                 self._stop_task_timers(visit)
                 failure = Failure(error, cause, self.now)
-                self.record(branch, "ActivityFailed", failure.details())
+                self.record(branch, task.kind + "Failed", {**task.facts, **failure.details()})
         self.go_on(branch)
 
     def _fired(self, timer: Timer) -> None:
@@ -403,10 +430,11 @@ class Interpreter:
             visit = self.tasks[timer.event_id]
             self._stop_task_timers(visit)
             self.commands.append(CancelTask(timer.event_id))
+            assert visit.task is not None
             self.record(
                 visit.branch,
-                "ActivityTimedOut",
-                {"error": TIMEOUT},
+                visit.task.kind + "TimedOut",
+                {**visit.task.facts, "error": TIMEOUT},
                 memo=timer.kind is TimerKind.HEARTBEAT,
             )
             self.go_on(visit.branch)

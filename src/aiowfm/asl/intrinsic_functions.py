@@ -7,6 +7,7 @@ A ValueError says what is wrong with an argument.
 from __future__ import annotations
 
 import base64
+import binascii
 import hashlib
 import math
 import re
@@ -146,7 +147,7 @@ def _false(value: JsonValue) -> bool:
 
 def _format(pieces: list[JsonValue], *values: JsonValue) -> str:
     if len(values) != len(pieces) - 1:
-        raise ValueError(f"{len(pieces) - 1} times {{}} in the text, but {len(values)} values")
+        raise ValueError(f"number of values ({len(values)}) and of {{}} ({len(pieces) - 1}) differ")
     shown = [_shown(value) for value in values]
     return "".join(f"{piece}{value}" for piece, value in zip(pieces, [*shown, ""], strict=True))
 
@@ -225,7 +226,12 @@ def _base64_encode(data: str) -> str:
 def _base64_decode(data: str) -> str:
     # MIME: what is not of the alphabet is passed over, the padding may be missing.
     digits = _NOT_BASE64.sub("", data)
-    return base64.b64decode(digits + "=" * (-len(digits) % 4)).decode()
+    try:
+        return base64.b64decode(digits + "=" * (-len(digits) % 4)).decode()
+    except UnicodeDecodeError:
+        raise ValueError("the decoded data is not UTF-8 text") from None
+    except binascii.Error:
+        raise ValueError("the data is not complete Base64") from None
 
 
 def _hash(data: str, algorithm: str) -> str:
@@ -252,7 +258,7 @@ def _string_split(text: str, delimiters: str) -> JsonValue:
     return [piece for piece in pieces if piece]
 
 
-def _uuid(entropy: Entropy) -> str:
+def uuid4(entropy: Entropy) -> str:
     bits = entropy.getrandbits(128)
     bits = bits & ~(0xF << 76) | 0x4 << 76  # version 4
     bits = bits & ~(0x3 << 62) | 0x2 << 62  # variant of RFC 9562
@@ -280,5 +286,5 @@ FUNCTIONS: dict[str, Function] = {
     ),
     "States.StringSplit": Function(_string_split, (_string, _string)),
     "States.StringToJson": Function(_string_to_json, (_string,)),
-    "States.UUID": Function(_uuid, is_random=True),
+    "States.UUID": Function(uuid4, is_random=True),
 }

@@ -9,6 +9,7 @@ nothing else; braces need it only where they would make a `{}`.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import NoReturn, TypeAlias
@@ -99,7 +100,7 @@ class _Parser:
         if name is None:
             self._fail("a function must stand here, like States.Format(...)")
         if not self._skip("("):
-            self._fail(f"'(' must follow {name}")
+            self._fail(f"'(' must follow {name}, which reads like the name of a function")
         if nesting > MAX_NESTING:
             self._fail(f"functions nested more than {MAX_NESTING} deep", position)
         arguments: list[Argument] = []
@@ -120,10 +121,7 @@ class _Parser:
             return self._quoted(self._at - 1)
         position = self._at
         if (number := self._matched(_NUMBER)) is not None:
-            try:
-                return Literal(parse(number))
-            except ValueError as exc:
-                self._fail(f"not a number: {exc}", position)
+            return Literal(self._number(number, position))
         word = _NAME.match(self._text, position)
         if word is None:
             self._fail(
@@ -134,6 +132,15 @@ class _Parser:
             self._at = word.end()
             return Literal(_CONSTANTS[word[0]])
         return self._call(nesting=nesting + 1)
+
+    def _number(self, number: str, position: int) -> JsonValue:
+        try:
+            value = parse(number)
+        except ValueError as exc:
+            self._fail(f"not a number: {exc}", position)
+        if isinstance(value, float) and not math.isfinite(value):
+            self._fail("this number is too large", position)
+        return value
 
     def _quoted(self, opening: int) -> Text:
         pieces = [""]

@@ -15,11 +15,13 @@ from aiowfm.asl.intrinsic_functions import FUNCTIONS
 from aiowfm.asl.intrinsic_syntax import (
     Argument,
     Call,
-    InvalidIntrinsicError,
     Literal,
     Reference,
     Text,
     parse_intrinsic,
+)
+from aiowfm.asl.intrinsic_syntax import (
+    InvalidIntrinsicError as InvalidIntrinsicError,
 )
 from aiowfm.asl.paths import Path, PathNotFoundError, Scope
 from aiowfm.asl.payload import JsonValue, dump

@@ -56,7 +56,8 @@ class JsonPathDialect:
         least: int,
         most: float = math.inf,
     ) -> float | None:
-        literal, path = _literal_and_path(visit.state, field)
+        holder, field = model.holder(visit.state, field)
+        literal, path = _literal_and_path(holder, field)
         if path is None:
             return literal if isinstance(literal, int | float) else None
         scope = VisitScope(run, visit, _after_input_path(run, visit))
@@ -75,6 +76,24 @@ class JsonPathDialect:
                 what = f"must be between {least} and {most:g}"
             raise EvaluationError(f"{field} {what}.")
         return number
+
+    def credentials(self, run: Interpreter, visit: Visit) -> str | None:
+        state = visit.state
+        assert isinstance(state, model.TaskState)
+        if state.credentials is None:
+            return None
+        scope = VisitScope(run, visit, _after_input_path(run, visit))
+        filled = state.template("credentials")(scope)
+        role_arn = filled.get("RoleArn") if isinstance(filled, dict) else None
+        return role_arn if isinstance(role_arn, str) else None
+
+    def batch_input(self, run: Interpreter, visit: Visit) -> JsonValue:
+        state = visit.state
+        assert isinstance(state, model.MapState)
+        assert state.item_batcher is not None
+        return state.item_batcher.template("batch_input")(
+            VisitScope(run, visit, run.work_input(visit))
+        )
 
     def text(self, run: Interpreter, visit: Visit, field: str) -> str | None:
         literal, path = _literal_and_path(visit.state, field)
@@ -101,7 +120,7 @@ class JsonPathDialect:
         if state.seconds_path is not None:
             seconds = _looked_up(state.seconds_path, "SecondsPath", scope)
             number = _number(seconds, whole=True)
-            if number is None or number < 0:
+            if number is None or not 0 <= number <= model.MAX_SECONDS:
                 raise EvaluationError(
                     "The SecondsPath parameter cannot be parsed as a long value:"
                     f" {state.seconds_path} == {_shown(seconds)}"
@@ -203,7 +222,9 @@ def _number(value: JsonValue, *, whole: bool) -> float | None:
             return None
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return None if whole and not float(value).is_integer() else value
+    if isinstance(value, float) and whole and not value.is_integer():
+        return None
+    return value
 
 
 def _shown(value: JsonValue) -> str:

@@ -9,7 +9,9 @@ from __future__ import annotations
 from enum import Enum
 from typing import NamedTuple, TypeAlias
 
+from aiowfm.asl.model import Processor
 from aiowfm.asl.payload import Payload
+from aiowfm.asl.resources import ServiceResource
 
 
 class TimerKind(Enum):
@@ -35,15 +37,22 @@ class ActivityStarted(NamedTuple):
     worker_name: str | None
 
 
+class TaskSubmitted(NamedTuple):
+    """The service took the call; its answer is not yet the task's result."""
+
+    event_id: int
+    output: Payload
+
+
 class TaskSucceeded(NamedTuple):
-    """SendTaskSuccess was called."""
+    """The task gave its result: SendTaskSuccess was called, a service or a Map run is done."""
 
     event_id: int
     output: Payload
 
 
 class TaskFailed(NamedTuple):
-    """SendTaskFailure was called."""
+    """The task failed: SendTaskFailure was called, or a service or a Map run failed."""
 
     event_id: int
     error: str | None
@@ -69,7 +78,7 @@ class Stopped(NamedTuple):
     cause: str | None
 
 
-TaskEvent: TypeAlias = ActivityStarted | TaskSucceeded | TaskFailed | TaskHeartbeat
+TaskEvent: TypeAlias = ActivityStarted | TaskSubmitted | TaskSucceeded | TaskFailed | TaskHeartbeat
 Event: TypeAlias = TaskEvent | TimerFired | Stopped
 
 
@@ -79,6 +88,40 @@ class ScheduleActivity(NamedTuple):
     event_id: int
     activity: str
     input: Payload
+
+
+class CallService(NamedTuple):
+    """Call another service (an optimised integration).
+
+    Attributes:
+        resource: What to call and how to wait for it.
+        parameters: What to call it with.
+    """
+
+    event_id: int
+    resource: ServiceResource
+    parameters: Payload
+
+
+class StartMapRun(NamedTuple):
+    """Run a machine for each of many inputs, each in an execution of its own.
+
+    Attributes:
+        arn: The ARN of the Map run.
+        label: Part of the names of the child executions.
+        processor: The machine.
+        inputs: One for each child execution.
+        max_concurrency: Children that run at once; 0: as many as there can be.
+        tolerated_failures: Children that may fail.
+    """
+
+    event_id: int
+    arn: str
+    label: str
+    processor: Processor
+    inputs: list[Payload]
+    max_concurrency: int
+    tolerated_failures: float
 
 
 class CancelTask(NamedTuple):
@@ -104,4 +147,6 @@ class StopTimer(NamedTuple):
     timer: Timer
 
 
-Command: TypeAlias = ScheduleActivity | CancelTask | StartTimer | StopTimer
+Command: TypeAlias = (
+    ScheduleActivity | CallService | StartMapRun | CancelTask | StartTimer | StopTimer
+)

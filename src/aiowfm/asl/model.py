@@ -20,8 +20,9 @@ QueryLanguage = Literal["JSONPath", "JSONata"]
 
 # Whole numbers that JSONata states may also write as "{% ... %}".
 Jsonata = Annotated[str, Field(pattern=r"(?s)^\{%.*%\}$")]
-Seconds = Annotated[int, Field(ge=0, le=99_999_999, strict=True)]
-PositiveSeconds = Annotated[int, Field(ge=1, le=99_999_999, strict=True)]
+MAX_SECONDS = 99_999_999  # Wait, TimeoutSeconds, IntervalSeconds, …
+Seconds = Annotated[int, Field(ge=0, le=MAX_SECONDS, strict=True)]
+PositiveSeconds = Annotated[int, Field(ge=1, le=MAX_SECONDS, strict=True)]
 Whole = Annotated[int, Field(ge=0, strict=True)]
 Text = Annotated[str, Field(strict=True)]
 Flag = Annotated[bool, Field(strict=True)]
@@ -58,6 +59,12 @@ class Model(BaseModel):
         if template is None:
             template = self._templates[field] = compile_template(getattr(self, field))
         return template
+
+
+def holder(state: Model, field: str) -> tuple[Any, str]:
+    """What holds *field*, the state or the part of it that precedes the slash, and the rest."""
+    part, _, rest = field.rpartition("/")
+    return (getattr(state, attribute(part)) if part else state), rest
 
 
 class Retrier(Model):
@@ -145,6 +152,10 @@ class TaskState(_Work):
     heartbeat_seconds: PositiveSeconds | Jsonata | None = None
     heartbeat_seconds_path: Text | None = None
     credentials: Any = None
+
+    @cached_property
+    def waits_for_token(self) -> bool:
+        return self.resource.endswith(".waitForTaskToken")
 
 
 class PassState(_Transition, _InputOutput):

@@ -1,45 +1,23 @@
 """What makes a definition wrong, in words and with the place in the document.
 
-The shape is the models' matter. The rules here go beyond it: they read the document, not
-the models, so that one mistake of shape does not hide the others. A rule for one type of
-state goes into `_RULES`.
+The shape is the models' matter. The rules go beyond it: they read the document, not
+the models, so that one mistake of shape does not hide the others. Here are those that
+look at states together; those for one state are in `state_rules`.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from aiowfm.asl.choice import OPERATORS
-from aiowfm.asl.findings import Finding, Pointer, did_you_mean, shown
-from aiowfm.asl.model import STATE_TYPES, ChoiceRule, StateMachine
-from aiowfm.asl.shape import beyond_json, field_names, shape_problems
+from aiowfm.asl.findings import TRANSITION, Finding, Pointer, did_you_mean
+from aiowfm.asl.model import STATE_TYPES, StateMachine
+from aiowfm.asl.shape import beyond_json, shape_problems
+from aiowfm.asl.state_rules import Place, express_problems, state_problems
 
-# Fields of which a state gives the value or, as …Path, where to find it, but not both.
-_VALUE_OR_PATH = (
-    "TimeoutSeconds",
-    "HeartbeatSeconds",
-    "MaxConcurrency",
-    "ToleratedFailureCount",
-    "ToleratedFailurePercentage",
-    "Error",
-    "Cause",
-    "MaxItemsPerBatch",
-    "MaxInputBytesPerBatch",
-    "MaxItems",
-)
-_WAITS = ("Seconds", "SecondsPath", "Timestamp", "TimestampPath")
 _DIRECT = ("Next", "Default")
-_COMBINATIONS = ("And", "Or", "Not")
-_OPERANDS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
-    "string": (str, "a string"),
-    "timestamp": (str, "a timestamp, as a string"),
-    "path": (str, "a path, as a string"),
-    "number": ((int, float), "a number"),
-    "boolean": (bool, "true or false"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,21 +39,20 @@ class Scope:
         states = _dict(self.machine.get("States"))
         return {name: state for name, state in states.items() if isinstance(state, dict)}
 
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """A state and where it is."""
-
-    pointer: Pointer
-    state: dict[str, Any]
-    language: str
-
-    def finding(self, message: str, *steps: str | int) -> Finding:
-        return Finding(pointer=self.pointer + steps, message=message)
+    def places(self) -> Iterator[Place]:
+        """The states, each with where it is and its query language."""
+        for name, state in self.states().items():
+            language = str(state.get("QueryLanguage", self.language))
+            yield Place((*self.pointer, "States", name), state, language)
 
 
-def problems(definition: object) -> list[Finding]:
-    """Everything that is wrong with *definition*, a JSON value; empty where it can be used."""
+def problems(definition: object, *, express: bool = False) -> list[Finding]:
+    """Everything that is wrong with *definition*, a JSON value; empty where it can be used.
+
+    Args:
+        definition: What should be a state machine.
+        express: Whether it is one of type EXPRESS, which may do less.
+    """
     if found := list(beyond_json(definition)):
         return found
     found = shape_problems(StateMachine, definition, called="a state machine")
@@ -83,6 +60,9 @@ def problems(definition: object) -> list[Finding]:
         every_scope = list(scopes(definition))
         for scope in every_scope:
             found += _scope_problems(scope, every_scope)
+            if express:
+                for place in scope.places():
+                    found += express_problems(place)
         found += _repeated_names(every_scope)
     return found
 
@@ -150,17 +130,21 @@ def _scope_problems(scope: Scope, every_scope: Sequence[Scope]) -> Iterator[Find
     if isinstance(start := scope.machine.get("StartAt"), str) and start:
         targets.append(((*scope.pointer, "StartAt"), start))
     found: list[Finding] = []
-    for name, state in states.items():
-        pointer = (*scope.pointer, "States", name)
-        targets += [((*pointer, *steps), target) for steps, target in transitions(state)]
-        place = _Place(pointer, state, str(state.get("QueryLanguage", scope.language)))
-        for rule in _RULES.get(str(state.get("Type")), ()):
-            found += rule(place)
+    for place in scope.places():
+        targets += [
+            ((*place.pointer, *steps), target) for steps, target in transitions(place.state)
+        ]
+        found += state_problems(place)
     yield from found
     names = _dict(scope.machine.get("States"))
     lost = [(pointer, target) for pointer, target in targets if names and target not in names]
     for pointer, target in lost:
-        yield Finding(pointer=pointer, message=_no_state(pointer, target, names, every_scope))
+        yield Finding(
+            pointer=pointer,
+            message=_no_state(pointer, target, names, every_scope),
+            code=TRANSITION,
+            aws=f"Missing '{pointer[-1]}' target: {target}",
+        )
     is_whole = len(states) == len(names) > 0 and not found and not lost
     if is_whole and isinstance(start, str) and start:
         yield from _ways(scope, start)
@@ -184,7 +168,12 @@ def _ways(scope: Scope, start: str) -> Iterator[Finding]:
     for name in states:
         if name not in within:
             message = f"nothing leads to state {name!r} from StartAt: take it out or lead to it"
-            yield Finding(pointer=(*scope.pointer, "States", name), message=message)
+            yield Finding(
+                pointer=(*scope.pointer, "States", name),
+                message=message,
+                code=TRANSITION,
+                aws=f'State "{name}" is not reachable.',
+            )
     if not any(_is_end(states[name]) for name in within):
         message = "no end: at least one state must have End: true, or be a Succeed or Fail"
         yield Finding(pointer=(*scope.pointer, "States"), message=message)
@@ -206,114 +195,6 @@ def _repeated_names(every_scope: Iterable[Scope]) -> Iterator[Finding]:
                 message = f"two states are named {name!r}, the other is {first}: rename one"
                 yield Finding(pointer=pointer, message=message)
             seen.setdefault(name, pointer)
-
-
-# --- states --------------------------------------------------------------------------
-
-
-def _next_or_end(place: _Place) -> Iterator[Finding]:
-    ends = place.state.get("End") is True
-    if ends and place.state.get("Next") is not None:
-        yield place.finding("Next and End: true exclude each other: keep one", "End")
-    elif not ends and place.state.get("Next") is None:
-        yield place.finding(f"a {place.state['Type']} state needs Next or End: true")
-
-
-def _value_or_path(place: _Place) -> Iterator[Finding]:
-    reader = place.state.get("ItemReader")
-    parts: list[tuple[Pointer, object]] = [
-        ((), place.state),
-        (("ItemBatcher",), place.state.get("ItemBatcher")),
-        (("ItemReader", "ReaderConfig"), _dict(reader).get("ReaderConfig")),
-    ]
-    for steps, part in parts:
-        for field in _VALUE_OR_PATH:
-            if field in _dict(part) and f"{field}Path" in _dict(part):
-                message = f"{field} and {field}Path exclude each other: keep one"
-                yield place.finding(message, *steps, f"{field}Path")
-
-
-def _one_of(place: _Place, fields: Sequence[str], what: str) -> Iterator[Finding]:
-    given = [field for field in fields if field in place.state]
-    if not given:
-        yield place.finding(f"{what} needs one of {', '.join(fields)}")
-    elif len(given) > 1:
-        yield place.finding(f"{' and '.join(given)} exclude each other: keep one", given[-1])
-
-
-def _one_duration(place: _Place) -> Iterator[Finding]:
-    return _one_of(place, _WAITS, "a Wait state")
-
-
-def _one_processor(place: _Place) -> Iterator[Finding]:
-    return _one_of(place, ("ItemProcessor", "Iterator"), "a Map state")
-
-
-def _choices(place: _Place) -> Iterator[Finding]:
-    for index, rule in enumerate(_list(place.state.get("Choices"))):
-        if isinstance(rule, dict):
-            if "Next" not in rule:
-                yield place.finding("a choice rule needs Next", "Choices", index)
-            if place.language == "JSONata":
-                if "Condition" not in rule:
-                    yield place.finding("a JSONata choice rule needs Condition", "Choices", index)
-            else:
-                yield from _comparisons(place, rule, ("Choices", index))
-
-
-def _comparisons(place: _Place, rule: dict[str, Any], steps: Pointer) -> Iterator[Finding]:
-    """What is wrong with a JSONPath choice rule and the rules nested in it."""
-    if "Condition" in rule:
-        message = "Condition is JSONata's: use Variable and a comparison, or QueryLanguage: JSONata"
-        yield place.finding(message, *steps, "Condition")
-    unknown = [field for field in rule if field not in _RULE_FIELDS and field not in OPERATORS]
-    for field in unknown:
-        hint = did_you_mean(field, [*OPERATORS, *_RULE_FIELDS])
-        yield place.finding(
-            f"unknown comparison {field!r}{hint or '; one is StringEquals'}", *steps, field
-        )
-    given = [field for field in rule if field in OPERATORS or field in _COMBINATIONS]
-    if len(given) > 1:
-        message = f"{' and '.join(given)} in one rule: keep one, or put each into a rule under And"
-        yield place.finding(message, *steps, given[-1])
-    elif not given and not unknown and "Condition" not in rule:
-        yield place.finding("a choice rule needs a comparison, And, Or or Not", *steps)
-    for field in given:
-        if field in OPERATORS:
-            yield from _comparison(place, rule, steps, field)
-            continue
-        parts = [rule[field]] if field == "Not" else _list(rule[field])
-        for index, part in enumerate(parts):
-            inner = (*steps, field) if field == "Not" else (*steps, field, index)
-            if isinstance(part, dict):
-                if "Next" in part:
-                    message = f"a rule inside {field} has no Next: only the outermost has"
-                    yield place.finding(message, *inner, "Next")
-                yield from _comparisons(place, part, inner)
-
-
-def _comparison(
-    place: _Place, rule: dict[str, Any], steps: Pointer, operator: str
-) -> Iterator[Finding]:
-    if "Variable" not in rule:
-        yield place.finding(f"{operator} needs Variable: the path of what it compares", *steps)
-    types, called = _OPERANDS[OPERATORS[operator].operand]
-    operand = rule[operator]
-    if not isinstance(operand, types) or (isinstance(operand, bool) and types is not bool):
-        message = f"{operator} must be {called}, not {shown(operand)}"
-        yield place.finding(message, *steps, operator)
-
-
-_RULE_FIELDS = field_names(ChoiceRule)
-_RULES: Mapping[str, Sequence[Callable[[_Place], Iterator[Finding]]]] = {
-    "Task": (_next_or_end, _value_or_path),
-    "Pass": (_next_or_end,),
-    "Choice": (_choices,),
-    "Wait": (_next_or_end, _one_duration),
-    "Fail": (_value_or_path,),
-    "Parallel": (_next_or_end,),
-    "Map": (_next_or_end, _one_processor, _value_or_path),
-}
 
 
 def _dict(value: object) -> dict[str, Any]:

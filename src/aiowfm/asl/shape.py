@@ -105,7 +105,11 @@ def shape_problems(model: type[BaseModel], document: object, *, called: str) -> 
         about = last if error["type"] == "missing" or last == "[key]" else None
         by_place.setdefault((pointer, about), []).append(error)
     return [
-        Finding(pointer=pointer, message=_in_words(errors, pointer, document, (model, called)))
+        Finding(
+            pointer=pointer,
+            message=_in_words(errors, pointer, document, (model, called)),
+            missing=str(errors[0]["loc"][-1]) if errors[0]["type"] == "missing" else None,
+        )
         for (pointer, _), errors in by_place.items()
     ]
 

@@ -6,9 +6,12 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from aiowfm.asl import model
-from aiowfm.asl.errors import EvaluationError, Failure
-from aiowfm.asl.messages import ScheduleActivity
+from aiowfm.asl.batches import batches
+from aiowfm.asl.errors import DATA_LIMIT_EXCEEDED, EvaluationError, Failure
+from aiowfm.asl.intrinsic_functions import uuid4
+from aiowfm.asl.messages import CallService, ScheduleActivity, StartMapRun
 from aiowfm.asl.payload import Payload
+from aiowfm.asl.resources import ServiceResource, service_resource
 
 if TYPE_CHECKING:
     from aiowfm.asl.frames import Visit
@@ -83,13 +86,53 @@ def _task(run: Interpreter, visit: Visit) -> None:
     payload = run.work_input(visit)
     timeout = visit.dialect.number(run, visit, "TimeoutSeconds", least=1)
     heartbeat = visit.dialect.number(run, visit, "HeartbeatSeconds", least=1)
-    details: dict[str, object] = {"input": payload, "resource": state.resource}
+    details: dict[str, object] = {}
     if timeout is not None:
         details["timeoutInSeconds"] = int(timeout)
     if heartbeat is not None:
         details["heartbeatInSeconds"] = int(heartbeat)
+    resource = service_resource(state.resource)
+    if resource is None:
+        _schedule_activity(run, visit, state.resource, payload, details)
+    else:
+        _call_service(run, visit, resource, payload, details)
+
+
+def _schedule_activity(
+    run: Interpreter, visit: Visit, arn: str, payload: Payload, limits: Mapping[str, object]
+) -> None:
+    if payload.is_too_large:
+        raise EvaluationError(
+            f"The state/task '{visit.name}' tried to schedule a task with an input of a size"
+            " exceeding the maximum number of bytes service limit.",
+            DATA_LIMIT_EXCEEDED,
+        )
+    details = {"input": payload, "resource": arn, **limits}
     event = run.record(visit.branch, "ActivityScheduled", details, memo=visit.attempts or None)
-    run.commands.append(ScheduleActivity(event.id, state.resource, payload))
+    run.commands.append(ScheduleActivity(event.id, arn, payload))
+
+
+def _call_service(
+    run: Interpreter,
+    visit: Visit,
+    resource: ServiceResource,
+    payload: Payload,
+    limits: Mapping[str, object],
+) -> None:
+    shown = {"resource": resource.shown_action, "resourceType": resource.service}
+    details: dict[str, object] = {
+        "parameters": payload,
+        "region": run.facts.execution_arn.split(":")[3],
+        **shown,
+        **limits,
+    }
+    role_arn = visit.dialect.credentials(run, visit)
+    if role_arn is not None:
+        details["taskCredentials"] = {"roleArn": role_arn}
+    event = run.record(visit.branch, "TaskScheduled", details, memo=visit.attempts or None)
+    run.record(visit.branch, "TaskStarted", shown)
+    run.start_task_timers(visit)
+    run.commands.append(CallService(event.id, resource, payload))
 
 
 def _parallel(run: Interpreter, visit: Visit) -> None:
@@ -115,15 +158,44 @@ def _map(run: Interpreter, visit: Visit) -> None:
         details = {"length": len(items)}
         run.record(visit.branch, "MapStateStarted", details, memo=visit.attempts or None)
     limit = visit.dialect.number(run, visit, "MaxConcurrency", least=0)
+    if state.processor.processor_config.mode == "DISTRIBUTED":
+        _map_run(run, visit, state, int(limit or 0))
+        return
     if not limit or limit > INLINE_MAP_CONCURRENCY:
         limit = INLINE_MAP_CONCURRENCY
     while visit.started_count < len(items) and len(visit.children) < limit:
         run.go_on(run.start_iteration(visit))
     if len(visit.results) == len(items):
-        if not visit.is_succeeded:
-            run.record(visit.branch, "MapStateSucceeded")
         result = _joined(visit.results[index] for index in range(len(items)))
-        run.leave(visit, visit.dialect.left(run, visit, result), state.next)
+        _leave_map(run, visit, result, state.next)
+
+
+def _map_run(run: Interpreter, visit: Visit, state: model.MapState, limit: int) -> None:
+    """Run the items of a distributed Map in executions of their own."""
+    if visit.result is not None:
+        _leave_map(run, visit, visit.result, state.next)
+        return
+    if visit.task is not None:
+        return
+    count = visit.dialect.number(run, visit, "ToleratedFailureCount", least=0)
+    percentage = visit.dialect.number(run, visit, "ToleratedFailurePercentage", least=0, most=100)
+    inputs = batches(run, visit, state, run.items(visit))
+    # Both limits hold where both are given; none tolerates nothing.
+    tolerated = [] if count is None else [count]
+    if percentage is not None:
+        tolerated.append(len(inputs) * percentage / 100)
+    label = state.label or uuid4(run.entropy(1))
+    arn = run.map_run_arn(label)
+    event = run.record(visit.branch, "MapRunStarted", {"mapRunArn": arn})
+    run.commands.append(
+        StartMapRun(event.id, arn, label, state.processor, inputs, limit, min(tolerated, default=0))
+    )
+
+
+def _leave_map(run: Interpreter, visit: Visit, result: Payload, target: str | None) -> None:
+    if not visit.is_succeeded:
+        run.record(visit.branch, "MapStateSucceeded")
+    run.leave(visit, visit.dialect.left(run, visit, result), target)
 
 
 def _joined(parts: Iterable[Payload | None]) -> Payload:

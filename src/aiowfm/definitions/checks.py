@@ -15,6 +15,7 @@ from aiowfm.names import (
     RANDOM_SUFFIX_LENGTH,
     SEPARATOR,
     cleaned,
+    part_problem,
     state_machine_name,
 )
 
@@ -23,7 +24,7 @@ CALLBACK_RESOURCE = "arn:aws:states:::sqs:sendMessage.waitForTaskToken"
 
 def problems_of_name(definition: WorkflowDefinition) -> list[Finding]:
     """What keeps the name of *definition* from being part of the names on Step Functions."""
-    reason = _unusable(definition.name) or _bordering(definition.name)
+    reason = part_problem(definition.name)
     return [Finding(pointer=("name",), message=f"the name {reason}")] if reason else []
 
 
@@ -42,8 +43,10 @@ def _name_problems(definition: WorkflowDefinition, environment: str) -> Iterator
     states = definition.state_machine.get("States")
     for state in states if isinstance(states, dict) else ():
         pointer = (MACHINE, "States", state)
-        if reason := _unusable(state):
-            yield Finding(pointer=pointer, message=f"the name of the state {reason}")
+        if SEPARATOR in cleaned(state):
+            yield Finding(
+                pointer=pointer, message=f"the name of the state {part_problem(state)}"
+            )
         other = seen.setdefault(cleaned(state), state)
         if other != state:
             message = (
@@ -93,21 +96,3 @@ def _unknown(resource: str, known: Collection[str]) -> str:
         )
     hint = did_you_mean(resource, known) or f"; register one with @engine.task({resource!r})"
     return f"Resource: no handler is registered for {resource!r}{hint}"
-
-
-def _unusable(name: str) -> str | None:
-    """Why *name* cannot be told from its neighbours in a longer name, or None."""
-    shown = repr(name) if cleaned(name) == name else f"{name!r} (there: {cleaned(name)!r})"
-    if not name:
-        return "must not be empty"
-    if SEPARATOR in cleaned(name):
-        return f"{shown} must not contain {SEPARATOR!r}, which separates the parts of longer names"
-    return None
-
-
-def _bordering(name: str) -> str | None:
-    """Why *name* cannot be told from the dashes around it in a longer name, or None."""
-    shown = repr(name) if cleaned(name) == name else f"{name!r} (there: {cleaned(name)!r})"
-    if cleaned(name).startswith("-") or cleaned(name).endswith("-"):
-        return f"{shown} must neither begin nor end with '-', which separates the parts of names"
-    return None

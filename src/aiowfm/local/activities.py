@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import anyio
 
 from aiowfm.asl.payload import Payload
+from aiowfm.local.arns import Arns, checked_arn, checked_name
 from aiowfm.local.errors import ServiceError
 from aiowfm.local.tokens import TaskId
 from aiowfm.names import ActivityArn
@@ -21,13 +22,21 @@ LONG_POLL_SECONDS = 60.0  # GetActivityTask
 class Activity:
     """An activity with its waiting tasks and its open polls; of the two, one is empty."""
 
+    name: str
     arn: ActivityArn
     created_at: float
     waiting: OrderedDict[TaskId, Payload] = field(default_factory=OrderedDict)
+    tags: dict[str, str] = field(default_factory=dict)
     polls: deque[asyncio.Future[bool]] = field(default_factory=deque)
 
     def offer(self, task: TaskId, payload: Payload) -> None:
         self.waiting[task] = payload
+        self.wake_one()
+
+    def give_back(self, task: TaskId, payload: Payload) -> None:
+        """Offer a task again before all others: it was taken and never reached a worker."""
+        self.waiting[task] = payload
+        self.waiting.move_to_end(task, last=False)
         self.wake_one()
 
     def withdraw(self, task: TaskId) -> None:
@@ -75,17 +84,18 @@ class Activity:
 
 
 class Activities:
-    """All activities, by name."""
+    """All activities, by ARN."""
 
-    def __init__(self, arn_prefix: str) -> None:
-        self._arn_prefix = arn_prefix
+    def __init__(self, arns: Arns) -> None:
+        self._arns = arns
         self._activities: dict[str, Activity] = {}
+        self._orphans: dict[str, OrderedDict[TaskId, Payload]] = {}
 
     def arn(self, name: str) -> ActivityArn:
-        return ActivityArn(f"{self._arn_prefix}:activity:{name}")
+        return self._arns.activity(name)
 
     def get(self, arn: str) -> Activity:
-        activity = self._activities.get(arn)
+        activity = self._activities.get(checked_arn(arn, "activity"))
         if activity is None:
             raise ServiceError("ActivityDoesNotExist", f"Activity Does Not Exist: '{arn}'")
         return activity
@@ -95,8 +105,27 @@ class Activities:
 
     def create(self, name: str, now: float) -> Activity:
         """Make an activity; making it again gives it back."""
-        arn = self.arn(name)
-        return self._activities.setdefault(arn, Activity(arn, now))
+        arn = self.arn(checked_name(name))
+        if arn not in self._activities:
+            # Tasks that waited when it was deleted wait on.
+            waiting = self._orphans.pop(arn, None) or OrderedDict()
+            self._activities[arn] = Activity(name, arn, now, waiting)
+        return self._activities[arn]
+
+    def delete(self, arn: str) -> None:
+        """Forget an activity; one that does not exist is forgotten already."""
+        activity = self._activities.pop(checked_arn(arn, "activity"), None)
+        if activity is not None:
+            activity.send_home()
+            if activity.waiting:
+                self._orphans[arn] = activity.waiting
+
+    def withdraw(self, arn: str, task: TaskId) -> None:
+        """Take back a task that nobody needs to do any more."""
+        if arn in self._activities:
+            self._activities[arn].withdraw(task)
+        elif arn in self._orphans:
+            self._orphans[arn].pop(task, None)
 
     def all(self) -> Iterable[Activity]:
         return self._activities.values()

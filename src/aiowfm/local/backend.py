@@ -88,7 +88,7 @@ class LocalBackend:
         # One of the engines that share a backend fires its timers; when that one stops,
         # the lock lets another go on.
         async with self._timekeeping:
-            await self._service.executions.run_timers()
+            await self._service.executions.run()
 
 
 class OpenLocalBackend:
@@ -113,7 +113,7 @@ class LocalTasks:
             return await self._service.get_activity_task(activity, worker_name)
 
     def interrupt(self, activity: ActivityArn) -> None:
-        with translated("GetActivityTask"):
+        if self._service.activities.exists(activity):
             self._service.activities.get(activity).send_home()
 
     async def succeed(self, token: ports.TaskToken, output: str) -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import random
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+
+import anyio
+import anyio.lowlevel
 
 from aiowfm.asl import messages
 from aiowfm.asl.context import ExecutionFacts
@@ -33,6 +37,8 @@ class Run:
         number: Its place among all executions; part of task tokens.
         interpreter: None once it has finished and its history says all.
         watchers: Waiting for it to finish.
+        version_arn: The version of the machine it was started on, if it was one.
+        alias_arn: The alias it was started on, if it was one.
     """
 
     number: int
@@ -50,6 +56,8 @@ class Run:
     stopped_at: float | None = None
     activities: dict[int, str] = field(default_factory=dict)
     watchers: list[asyncio.Future[None]] = field(default_factory=list)
+    version_arn: str | None = None
+    alias_arn: str | None = None
 
 
 class Executions:
@@ -67,6 +75,8 @@ class Executions:
         self._now = now
         self._timers: TimerQueue[tuple[int, Timer]] = TimerQueue(now)
         self._runs: list[Run] = []
+        self._unfinished: deque[Run] = deque()
+        self._has_more = anyio.Event()
         self._by_arn: dict[str, Run] = {}
         self._by_machine: defaultdict[str, list[Run]] = defaultdict(list)
 
@@ -86,14 +96,35 @@ class Executions:
         """The executions of a machine, oldest first."""
         return self._by_machine[name]
 
-    async def run_timers(self) -> None:
-        """Fire timers until cancelled."""
-        await self._timers.run(self._fire)
+    async def run(self) -> None:
+        """Fire timers, and go on with what is long, until cancelled."""
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._timers.run, self._fire)
+            group.start_soon(self._go_on)
 
-    def start(self, machine: Machine, revision: Revision, name: str, input: Payload) -> Run:
-        """Begin an execution under a name that is free."""
+    async def _go_on(self) -> None:
+        while True:
+            self._has_more = anyio.Event()
+            while self._unfinished:
+                run = self._unfinished.popleft()
+                interpreter = run.interpreter
+                if interpreter is not None:
+                    self._advance(run, functools.partial(interpreter.go_on_running, self._now()))
+                await anyio.lowlevel.checkpoint()  # let others work between two steps
+            await self._has_more.wait()
+
+    def start(
+        self,
+        machine: Machine,
+        revision: Revision,
+        name: str,
+        input: Payload,
+        *,
+        arn: ExecutionArn | None = None,
+    ) -> Run:
+        """Begin an execution under a name that is free; *arn* if it is not the usual one."""
         number = len(self._runs)
-        arn = self.arn(machine.name, name)
+        arn = arn or self.arn(machine.name, name)
         facts = ExecutionFacts(
             execution_arn=arn,
             execution_name=name,
@@ -126,6 +157,19 @@ class Executions:
         self._advance(run, lambda: interpreter.apply(event, self._now()))
         return True
 
+    def awaits(self, task: TaskId) -> bool:
+        """Whether an execution still waits for this task."""
+        if task.execution >= len(self._runs):
+            return False
+        interpreter = self._runs[task.execution].interpreter
+        return interpreter is not None and interpreter.awaits(task.event_id)
+
+    def is_started(self, task: TaskId) -> bool:
+        """Whether a worker has taken this task, as far as its history knows."""
+        interpreter = self._runs[task.execution].interpreter
+        visit = interpreter and interpreter.tasks.get(task.event_id)
+        return bool(visit and visit.task and visit.task.started_at is not None)
+
     def stop(self, run: Run, error: str | None, cause: str | None) -> None:
         interpreter = run.interpreter
         if interpreter is not None:
@@ -138,7 +182,11 @@ class Executions:
         if run.interpreter is not None:
             watcher: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             run.watchers.append(watcher)
-            await watcher
+            try:
+                await watcher
+            finally:
+                if watcher in run.watchers:
+                    run.watchers.remove(watcher)
 
     def _refuses(self, resource: str) -> str | None:
         if self._activities.exists(resource):
@@ -174,9 +222,8 @@ class Executions:
         if interpreter.status != "RUNNING":
             self._finish(run, interpreter)
         elif interpreter.has_more:
-            asyncio.get_running_loop().call_soon(
-                self._advance, run, lambda: interpreter.go_on_running(self._now())
-            )
+            self._unfinished.append(run)
+            self._has_more.set()
 
     def _carry_out(self, run: Run, command: messages.Command) -> None:
         match command:
@@ -185,7 +232,7 @@ class Executions:
                 self._activities.get(arn).offer(TaskId(run.number, event_id), payload)
             case CancelTask(event_id):
                 arn = run.activities.pop(event_id)
-                self._activities.get(arn).withdraw(TaskId(run.number, event_id))
+                self._activities.withdraw(arn, TaskId(run.number, event_id))
             case StartTimer(timer, at):
                 self._timers.start((run.number, timer), at)
             case StopTimer(timer):

@@ -1,119 +1,202 @@
-"""The state machines of the local backend: definitions, versions and tags."""
+"""The state machines of the local backend: revisions, versions and what ARNs stand for."""
 
 from __future__ import annotations
 
-import json
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from random import Random
+from typing import NamedTuple
 
-from aiowfm.asl import rules
 from aiowfm.asl.model import StateMachine as Definition
+from aiowfm.local.aliases import Alias
+from aiowfm.local.arns import Arns, checked_arn
 from aiowfm.local.errors import ServiceError
 from aiowfm.names import StateMachineArn
 
-MAX_DEFINITION_BYTES = 1_048_576  # UTF-8; CreateStateMachine.definition
+INITIAL = "INITIAL"  # what PublishStateMachineVersion calls the revision of a new machine
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What of a machine can be changed, as the API has it."""
+
+    text: str
+    role_arn: str
+    logging: Mapping[str, object] = field(default_factory=dict)
+    tracing: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Revision:
+    """What a machine was from one change to the next.
+
+    Attributes:
+        id: None for what it was created as.
+    """
+
+    settings: Settings
+    definition: Definition
+    updated_at: float
+    id: str | None = None
+
+    @property
+    def text(self) -> str:
+        return self.settings.text
+
+    @property
+    def role_arn(self) -> str:
+        return self.settings.role_arn
 
 
 @dataclass(frozen=True, slots=True)
-class Revision:
-    """What a machine was at one time."""
+class Version:
+    """A revision under a number that stays."""
 
-    text: str
-    definition: Definition
-    role_arn: str
+    number: int
+    revision: Revision
+    description: str | None
+    created_at: float
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Machine:
     """A state machine.
 
     Attributes:
-        versions: The published revisions by number.
+        newest_version: The highest number that was ever published; none is used twice.
     """
 
     name: str
     arn: StateMachineArn
+    type: str
     revision: Revision
     created_at: float
     tags: dict[str, str]
-    versions: dict[int, Revision] = field(default_factory=dict)
+    versions: dict[int, Version] = field(default_factory=dict)
+    newest_version: int = 0
+    aliases: dict[str, Alias] = field(default_factory=dict)
 
     @property
-    def newest_version(self) -> int:
-        return max(self.versions, default=0)
+    def is_express(self) -> bool:
+        return self.type == "EXPRESS"
 
-    def published(self) -> StateMachineArn:
-        """The ARN of a version that is the present revision, new only if it changed."""
-        newest = self.newest_version
-        if self.versions.get(newest) != self.revision:
-            newest += 1
-            self.versions[newest] = self.revision
-        return StateMachineArn(f"{self.arn}:{newest}")
+    def version_arn(self, number: int) -> StateMachineArn:
+        return StateMachineArn(f"{self.arn}:{number}")
+
+    def change(self, settings: Settings, definition: Definition, now: float) -> None:
+        """Begin a new revision, if anything differs."""
+        if settings != self.revision.settings:
+            self.revision = Revision(settings, definition, now, str(uuid.uuid4()))
+
+    def publish(self, now: float, description: str | None = None) -> Version:
+        """The version that is the present revision, made if there is none."""
+        for version in self.versions.values():
+            if version.revision is self.revision:
+                return version
+        self.newest_version += 1
+        version = Version(self.newest_version, self.revision, description, now)
+        self.versions[version.number] = version
+        return version
+
+
+class Target(NamedTuple):
+    """What an ARN of a machine, a version or an alias stands for.
+
+    Attributes:
+        version: None where the ARN is the machine's own.
+        alias: The alias, where the ARN is one's.
+    """
+
+    machine: Machine
+    revision: Revision
+    version: Version | None = None
+    alias: Alias | None = None
 
 
 class Machines:
     """All state machines, by name."""
 
-    def __init__(self, arn_prefix: str) -> None:
-        self._arn_prefix = arn_prefix
+    def __init__(self, arns: Arns) -> None:
+        self._arns = arns
         self._machines: dict[str, Machine] = {}
+        self._random = Random()
 
     def arn(self, name: str) -> StateMachineArn:
-        return StateMachineArn(f"{self._arn_prefix}:stateMachine:{name}")
+        return self._arns.state_machine(name)
 
     def names(self) -> list[str]:
         return sorted(self._machines)
 
+    def find(self, name: str) -> Machine | None:
+        return self._machines.get(name)
+
     def get(self, arn: str) -> Machine:
-        """The machine of this ARN, or of this version's ARN."""
-        return self.resolve(arn)[0]
+        """The machine of this ARN, or of this version's or alias's ARN."""
+        return self.target(arn).machine
+
+    def own(self, arn: str) -> Machine:
+        """The machine of this ARN, which must be its own."""
+        target = self.target(arn)
+        if target.version is not None:
+            raise missing(arn)
+        return target.machine
 
     def resolve(self, arn: str) -> tuple[Machine, Revision]:
-        """The machine, and the revision of it, that *arn* stands for."""
-        name, _, version = arn.removeprefix(self.arn("")).partition(":")
+        """The machine, and the revision of it, that an execution of *arn* runs."""
+        return self.target(arn)[:2]
+
+    def target(self, arn: str) -> Target:
+        """What *arn* stands for; of an alias, one of its versions as the weights have it.
+
+        Raises:
+            ServiceError: InvalidArn, StateMachineDoesNotExist.
+        """
+        name, _, qualifier = (
+            checked_arn(arn, "stateMachine").partition(":stateMachine:")[2].partition(":")
+        )
         machine = self._machines.get(name)
-        if machine is not None and arn.startswith(self.arn("")):
-            if not version:
-                return machine, machine.revision
-            if version.isdecimal() and int(version) in machine.versions:
-                return machine, machine.versions[int(version)]
-        raise ServiceError("StateMachineDoesNotExist", f"State Machine Does Not Exist: '{arn}'")
+        if machine is None or not arn.startswith(machine.arn):
+            raise missing(arn)
+        if not qualifier:
+            return Target(machine, machine.revision)
+        alias = machine.aliases.get(qualifier)
+        if alias is not None:
+            qualifier = alias.routed(self._random).rpartition(":")[2]
+        version = machine.versions.get(int(qualifier)) if qualifier.isdecimal() else None
+        if version is None:
+            raise missing(arn)
+        return Target(machine, version.revision, version, alias)
 
-    def create(
-        self, name: str, text: str, role_arn: str, tags: Mapping[str, str], now: float
+    def add(
+        self,
+        name: str,
+        type: str,
+        settings: Settings,
+        definition: Definition,
+        tags: Mapping[str, str],
+        now: float,
     ) -> Machine:
-        """Make a machine; making it again with the same definition and role gives it back."""
-        revision = Revision(text, _parsed(text), role_arn)
-        existing = self._machines.get(name)
-        if existing is not None:
-            if existing.revision.text == text:
-                return existing
-            raise ServiceError(
-                "StateMachineAlreadyExists", f"State Machine Already Exists: '{existing.arn}'"
-            )
-        machine = Machine(name, self.arn(name), revision, now, dict(tags))
-        self._machines[name] = machine
+        """Make a machine; making it again with the same settings gives it back."""
+        machine = self._machines.get(name)
+        if machine is None:
+            revision = Revision(settings, definition, now)
+            machine = Machine(name, self.arn(name), type, revision, now, dict(tags))
+            self._machines[name] = machine
+        elif _identity(machine.type, machine.revision.settings) != _identity(type, settings):
+            message = f"State Machine Already Exists: '{machine.arn}'"
+            raise ServiceError("StateMachineAlreadyExists", message)
         return machine
 
-    def update(self, arn: str, text: str, role_arn: str) -> Machine:
-        machine = self.get(arn)
-        machine.revision = Revision(text, _parsed(text), role_arn)
-        return machine
+    def remove(self, name: str) -> Machine | None:
+        return self._machines.pop(name, None)
 
 
-def _parsed(text: str) -> Definition:
-    if len(text.encode()) > MAX_DEFINITION_BYTES:
-        raise ServiceError(
-            "InvalidDefinition", f"the definition exceeds {MAX_DEFINITION_BYTES} bytes"
-        )
-    try:
-        document = json.loads(text)
-    except ValueError as exc:
-        raise ServiceError("InvalidDefinition", f"the definition is not JSON: {exc}") from exc
-    errors = [finding for finding in rules.problems(document) if finding.severity == "error"]
-    if errors:
-        listed = "; ".join(
-            f"{finding.message} at /{'/'.join(map(str, finding.pointer))}" for finding in errors
-        )
-        raise ServiceError("InvalidDefinition", f"Invalid State Machine Definition: {listed}")
-    return Definition.model_validate(document)
+def missing(arn: str) -> ServiceError:
+    """What AWS says of a state machine that does not exist."""
+    return ServiceError("StateMachineDoesNotExist", f"State Machine Does Not Exist: '{arn}'")
+
+
+def _identity(type: str, settings: Settings) -> tuple[object, ...]:
+    # CreateStateMachine compares these, and neither role nor tags.
+    return type, settings.text, settings.logging, settings.tracing

@@ -1,29 +1,38 @@
-"""The operations of the Step Functions API, on this machine.
+"""The Step Functions API, on this machine.
 
-Each does what AWS documents for the operation of its name and raises
-`ServiceError` with AWS's code. A call is acknowledged when its events are kept.
+`call` does any operation by its name, in AWS's shapes. The methods beside it are the
+same work for callers in the program, with types. A refusal is a `ServiceError` with
+AWS's code; a call is acknowledged when its events are kept.
 """
 
 from __future__ import annotations
 
 import secrets
 import time
+import uuid
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 import anyio
 
 from aiowfm.asl.history import HistoryEvent
 from aiowfm.asl.messages import ActivityStarted, TaskEvent, TaskFailed, TaskHeartbeat, TaskSucceeded
 from aiowfm.asl.payload import Payload
+from aiowfm.local import definitions
 from aiowfm.local.activities import Activities, Activity
+from aiowfm.local.arns import Arns, checked_name
 from aiowfm.local.errors import ServiceError
 from aiowfm.local.executions import Executions, Run
-from aiowfm.local.machines import Machine, Machines
+from aiowfm.local.machines import Machine, Machines, Settings, Target
+from aiowfm.local.map_runs import MapRuns
+from aiowfm.local.operations.table import OPERATIONS
+from aiowfm.local.paging import Pages
 from aiowfm.local.store import MemoryStore, Store
+from aiowfm.local.tags import merged
 from aiowfm.local.tokens import TaskId, TokenMint
 from aiowfm.names import StateMachineArn
-from aiowfm.ports import MAX_PAYLOAD_BYTES, ActivityTask
+from aiowfm.ports import MAX_PAYLOAD_BYTES, ActivityTask, TaskToken
 
 
 class Service:
@@ -37,39 +46,84 @@ class Service:
         store: Store | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
-        prefix = f"arn:aws:states:{region}:{account_id}"
+        self.arns = Arns(region, account_id)
         self.role_arn = f"arn:aws:iam::{account_id}:role/aiowfm"
-        self._now = now
+        self.now = now
         self._store = store or MemoryStore()
-        self._mint = TokenMint(secrets.token_bytes(32))
-        self.activities = Activities(prefix)
-        self.machines = Machines(prefix)
-        self.executions = Executions(prefix, self._store, self.activities, now)
+        secret = secrets.token_bytes(32)
+        self._mint = TokenMint(secret)
+        self.pages = Pages(secret)
+        self.activities = Activities(self.arns)
+        self.machines = Machines(self.arns)
+        self.executions = Executions(self.arns.prefix, self._store, self.activities, now)
+        self.map_runs = MapRuns()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Let time pass on the running loop: timers fire while this is entered."""
         async with anyio.create_task_group() as group:
-            group.start_soon(self.executions.run_timers)
+            group.start_soon(self.executions.run)
             yield
             group.cancel_scope.cancel()
 
-    async def create_activity(self, name: str) -> Activity:
-        activity = self.activities.create(name, self._now())
+    async def call(self, operation: str, request: Mapping[str, Any]) -> dict[str, object]:
+        """Do *operation* of the API.
+
+        Args:
+            operation: Its name, as `StartExecution`.
+            request: Its parameters, which have the types of the API. What else they
+                must fulfil is checked here only where the API has an error for it.
+
+        Returns:
+            The answer in AWS's shape; times in seconds since the epoch.
+
+        Raises:
+            ServiceError: The answer is a refusal.
+            KeyError: There is no such operation, or a parameter it needs is missing.
+        """
+        return await OPERATIONS[operation](self, request)
+
+    async def flushed(self) -> None:
+        """Wait until all that was done is kept."""
         await self._store.flushed()
+
+    # Activities and tasks.
+
+    async def create_activity(self, name: str) -> Activity:
+        activity = self.activities.create(name, self.now())
+        await self.flushed()
         return activity
 
     async def get_activity_task(self, arn: str, worker_name: str | None) -> ActivityTask | None:
+        """A task, the moment there is one; None if none comes within a minute.
+
+        Cancelling this loses no task; `take_back` is for what cannot be delivered later.
+        """
         taken = await self.activities.get(arn).take()
         if taken is None:
             return None
         task, payload = taken
-        self.executions.apply(task, ActivityStarted(task.event_id, worker_name))
-        await self._store.flushed()
-        return ActivityTask(token=self._mint.token(task), input=payload.text)
+        if not self.executions.is_started(task):
+            self.executions.apply(task, ActivityStarted(task.event_id, worker_name))
+        handed_out = ActivityTask(token=self._mint.token(task), input=payload.text)
+        try:
+            await self.flushed()
+        except BaseException:
+            self.take_back(arn, handed_out)
+            raise
+        return handed_out
+
+    def take_back(self, arn: str, taken: ActivityTask) -> None:
+        """Offer a task again that never reached the worker it was handed out to.
+
+        Its clocks go on running, and its history knows of one start only.
+        """
+        task = self._task(taken.token)
+        if self.activities.exists(arn) and self.executions.awaits(task):
+            self.activities.get(arn).give_back(task, Payload(text=taken.input))
 
     async def send_task_success(self, token: str, output: str) -> None:
-        value = _json(output, "InvalidOutput")
+        value = _json(output, "InvalidOutput", "Invalid Output")
         task = self._task(token)
         await self._finish_task(task, TaskSucceeded(task.event_id, value))
 
@@ -81,6 +135,8 @@ class Service:
         task = self._task(token)
         await self._finish_task(task, TaskHeartbeat(task.event_id))
 
+    # State machines.
+
     async def create_state_machine(
         self,
         name: str,
@@ -91,36 +147,45 @@ class Service:
         publish: bool = False,
     ) -> StateMachineArn:
         """Make a state machine; its ARN or, with *publish*, that of its version."""
-        machine = self.machines.create(name, definition, role_arn, tags, self._now())
-        arn = machine.published() if publish else machine.arn
-        await self._store.flushed()
+        settings = Settings(text=definition, role_arn=role_arn)
+        model = await definitions.parsed(definition)
+        machine = self.machines.add(
+            checked_name(name), "STANDARD", settings, model, tags, self.now()
+        )
+        arn = self._published(machine) if publish else machine.arn
+        await self.flushed()
         return arn
 
     async def update_state_machine(
         self, arn: str, definition: str, role_arn: str, *, publish: bool = False
     ) -> StateMachineArn:
         """Replace a definition; the ARN or, with *publish*, that of the new version."""
-        machine = self.machines.update(arn, definition, role_arn)
-        updated = machine.published() if publish else machine.arn
-        await self._store.flushed()
+        machine = self.machines.own(arn)
+        model = await definitions.parsed(definition, machine.type)
+        machine.change(Settings(text=definition, role_arn=role_arn), model, self.now())
+        updated = self._published(machine) if publish else machine.arn
+        await self.flushed()
         return updated
 
     async def tag_resource(self, arn: str, tags: Mapping[str, str]) -> None:
-        self.machines.get(arn).tags.update(tags)
-        await self._store.flushed()
+        machine = self.machines.own(arn)
+        machine.tags = merged(arn, machine.tags, tags)
+        await self.flushed()
 
     def describe_state_machine(self, arn: str) -> Machine:
         return self.machines.get(arn)
 
-    async def start_execution(self, machine_arn: str, name: str, input: str) -> Run:
-        value = _json(input, "InvalidExecutionInput")
-        machine, revision = self.machines.resolve(machine_arn)
-        run = self.executions.find(self.executions.arn(machine.name, name))
+    # Executions.
+
+    async def start_execution(self, machine_arn: str, name: str | None, input: str) -> Run:
+        """Start an execution; the same name and input while it runs is the same one."""
+        value = _json(input, "InvalidExecutionInput", "Invalid State Machine Execution Input")
+        target = self.machines.target(machine_arn)
+        name = checked_name(name or str(uuid.uuid4()))
+        run = None if target.machine.is_express else self._running(target, name, value)
         if run is None:
-            run = self.executions.start(machine, revision, name, value)
-        elif run.status != "RUNNING" or run.input != value:
-            raise ServiceError("ExecutionAlreadyExists", f"Execution Already Exists: '{run.arn}'")
-        await self._store.flushed()
+            run = self._start(target, name, value)
+        await self.flushed()
         return run
 
     def describe_execution(self, arn: str) -> Run:
@@ -130,24 +195,48 @@ class Service:
         """Wait until an execution has finished; no operation of AWS's."""
         run = self.executions.get(arn)
         await self.executions.finished(run)
-        await self._store.flushed()
+        await self.flushed()
         return run
 
     async def stop_execution(self, arn: str, error: str | None, cause: str | None) -> Run:
         run = self.executions.get(arn)
         self.executions.stop(run, error, cause)
-        await self._store.flushed()
+        await self.flushed()
         return run
 
     def list_executions(self, machine_arn: str) -> Sequence[Run]:
         """All executions of a machine, oldest first."""
-        return self.executions.of_machine(self.machines.get(machine_arn).name)
+        machine = self.machines.get(machine_arn)
+        return [run for run in self.executions.of_machine(machine.name) if run.machine is machine]
 
     def get_execution_history(self, arn: str) -> Sequence[HistoryEvent]:
         return self._store.history(self.executions.get(arn).number)
 
+    # How they do it.
+
+    def _published(self, machine: Machine) -> StateMachineArn:
+        return machine.version_arn(machine.publish(self.now()).number)
+
+    def _running(self, target: Target, name: str, input: Payload) -> Run | None:
+        run = self.executions.find(self.executions.arn(target.machine.name, name))
+        if run is None or run.machine is not target.machine:
+            return None  # that was another machine's, deleted since
+        if run.status != "RUNNING" or run.input != input:
+            raise ServiceError("ExecutionAlreadyExists", f"Execution Already Exists: '{run.arn}'")
+        return run
+
+    def _start(self, target: Target, name: str, input: Payload) -> Run:
+        machine, revision, version, alias = target
+        arn = None
+        if machine.is_express:
+            arn = self.arns.express(machine.name, name, str(uuid.uuid4()))
+        run = self.executions.start(machine, revision, name, input, arn=arn)
+        run.version_arn = None if version is None else machine.version_arn(version.number)
+        run.alias_arn = None if alias is None else alias.arn
+        return run
+
     def _task(self, token: str) -> TaskId:
-        task = self._mint.read(token)
+        task = self._mint.read(TaskToken(token))
         if task is None:
             raise ServiceError("InvalidToken", "Invalid Token: 'Invalid token'")
         return task
@@ -158,15 +247,15 @@ class Service:
                 "TaskTimedOut",
                 "Task Timed Out: 'Provided task does not exist anymore'",
             )
-        await self._store.flushed()
+        await self.flushed()
 
 
-def _json(text: str, code: str) -> Payload:
-    if len(text.encode()) > MAX_PAYLOAD_BYTES:
+def _json(text: str, code: str, what: str) -> Payload:
+    if len(text.encode(errors="replace")) > MAX_PAYLOAD_BYTES:
         raise ServiceError(
             "ValidationException", f"the payload exceeds {MAX_PAYLOAD_BYTES} bytes of UTF-8"
         )
     try:
         return Payload.parsed(text)
     except (ValueError, RecursionError) as exc:
-        raise ServiceError(code, f"Invalid JSON: {exc}") from exc
+        raise ServiceError(code, f"{what}: '{exc}'") from exc

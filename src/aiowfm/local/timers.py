@@ -15,6 +15,8 @@ Key = TypeVar("Key", bound=Hashable)
 # The clock on the wall may be set while we sleep: look at it this often.
 LONGEST_SLEEP_SECONDS = 30.0
 FIRED_AT_ONCE = 50
+LATE_SECONDS = 0.1
+YIELDS_WHEN_LATE = 10
 
 
 class TimerQueue(Generic[Key]):
@@ -56,8 +58,15 @@ class TimerQueue(Generic[Key]):
                 await anyio.lowlevel.checkpoint()  # many are due: let others work in between
                 continue
             self._wake = anyio.Event()
-            with anyio.move_on_after(self._pause()):
+            pause = self._pause()
+            due_at = self._now() + pause
+            with anyio.move_on_after(pause):
                 await self._wake.wait()
+            if self._now() - due_at > LATE_SECONDS:
+                # Something blocked the event loop. What was held up as we were, such as
+                # heartbeats, comes first.
+                for _ in range(YIELDS_WHEN_LATE):
+                    await anyio.lowlevel.checkpoint()
 
     def _next_due(self) -> Key | None:
         while self._heap:

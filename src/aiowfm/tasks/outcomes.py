@@ -17,6 +17,8 @@ INVALID_OUTPUT = "aiowfm.InvalidOutput"
 PAYLOAD_TOO_LARGE = "aiowfm.PayloadTooLarge"
 WORKER_STOPPED = "aiowfm.WorkerStopped"
 
+MAX_FRAMES = 50  # of a traceback, in a cause
+
 
 @dataclass(frozen=True, slots=True)
 class Succeeded:
@@ -39,12 +41,13 @@ Outcome: TypeAlias = Succeeded | Failed
 def failed(error: str, message: str, trace: Sequence[str] = ()) -> Failed:
     """A failure whose cause is the JSON object that Lambda gives, cut to fit."""
     error = _encodable(error[:MAX_ERROR_LENGTH])
-    frames = list(trace)
+    message = message[:MAX_CAUSE_LENGTH]
+    frames = list(trace)[-MAX_FRAMES:]
     while len(_cause(error, message, frames)) > MAX_CAUSE_LENGTH and frames:
         frames = frames[1:]  # the innermost are last
     # Escapes make a message longer: how much of it fits is found by trying.
     kept = bisect_right(
-        range(min(len(message), MAX_CAUSE_LENGTH) + 1),
+        range(len(message) + 1),
         MAX_CAUSE_LENGTH,
         key=lambda length: len(_cause(error, message[:length], frames)),
     )
@@ -56,7 +59,7 @@ def failed_by(exc: BaseException) -> Failed:
     if isinstance(exc, TaskError) and hasattr(exc, "error"):  # a subclass may not have called ours
         error, cause = str(exc.error)[:MAX_ERROR_LENGTH], str(exc.cause)[:MAX_CAUSE_LENGTH]
         return Failed(_encodable(error), _encodable(cause))
-    trace = traceback.format_tb(exc.__traceback__)
+    trace = traceback.format_tb(exc.__traceback__, limit=-MAX_FRAMES)
     return failed(type(exc).__name__, message_of(exc), [line.rstrip() for line in trace])
 
 
@@ -64,8 +67,14 @@ def message_of(exc: BaseException) -> str:
     """What *exc* says, or that it cannot say it."""
     try:
         return str(exc)
-    except Exception:  # noqa: BLE001  # any error in a stranger's __str__
+    except BaseException:  # noqa: BLE001  # whatever a stranger's __str__ raises
         return "<the exception cannot be shown>"
+
+
+def place_of(exc: BaseException) -> str:
+    """Where *exc* was raised, for a log: ` (file.py:12)`, or nothing."""
+    frames = traceback.extract_tb(exc.__traceback__, limit=-1)
+    return f" ({frames[0].filename}:{frames[0].lineno})" if frames else ""
 
 
 def _cause(error: str, message: str, frames: Sequence[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 
 import anyio
 
@@ -19,23 +20,35 @@ from aiowfm.worker.backoff import Backoff
 
 log = logging.getLogger("aiowfm.worker")
 
-# When a token's heartbeat has run out twice over, nobody waits for the result.
-TOKEN_LIFETIME_SECONDS = 300.0
-
 
 class Reporter:
     """Delivers outcomes; what it has begun is not cut short by cancellation."""
 
     def __init__(self, port: TaskReporter) -> None:
         self._port = port
+        self._deadline = math.inf
+        self._open: set[anyio.CancelScope] = set()
+
+    def finish_within(self, seconds: float) -> None:
+        """Give up on what is not delivered by then: nothing else keeps the worker."""
+        self._deadline = anyio.current_time() + seconds
+        for scope in self._open:
+            scope.deadline = self._deadline
 
     async def report(self, context: TaskContext, outcome: Outcome) -> None:
-        """Report *outcome*, trying again after faults while the token may live."""
-        limit = 2 * (context.heartbeat_seconds or TOKEN_LIFETIME_SECONDS / 2)
-        with anyio.move_on_after(limit, shield=True) as scope:
-            await self._deliver(context, outcome)
+        """Report *outcome*, trying again after faults until it is taken or unwanted."""
+        with anyio.CancelScope(shield=True, deadline=self._deadline) as scope:
+            self._open.add(scope)
+            try:
+                await self._deliver(context, outcome)
+            finally:
+                self._open.discard(scope)
         if scope.cancelled_caught:
-            log.error("giving up on reporting a task: its result is lost", extra=context.log_facts)
+            log.error(
+                "giving up on reporting task %s: its result is lost",
+                context.task_name,
+                extra=context.log_facts,
+            )
 
     async def _deliver(self, context: TaskContext, outcome: Outcome) -> None:
         backoff = Backoff(longest_seconds=5.0)

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 
 import anyio
 
-from aiowfm.errors import TaskError
 from aiowfm.ports import ActivityTask, TaskReporter
 from aiowfm.tasks.context import TaskContext
 from aiowfm.tasks.envelope import opened
@@ -22,12 +21,17 @@ from aiowfm.tasks.outcomes import (
     Outcome,
     failed,
     failed_by,
+    place_of,
 )
 from aiowfm.worker.heartbeats import DEFAULT_HEARTBEAT_SECONDS, Heartbeats, RunningTask
 from aiowfm.worker.reporter import Reporter
 from aiowfm.worker.threads import Threads
 
 log = logging.getLogger("aiowfm.worker")
+
+
+# How long a worker that stops tries to reach Step Functions.
+LAST_REPORTS_SECONDS = 30.0
 
 
 class Runner:
@@ -56,8 +60,12 @@ class Runner:
         return len(self._running)
 
     def cancel_all(self) -> None:
-        """Cancel the handlers; their tasks, and any that come now, are handed back."""
+        """Cancel the handlers; their tasks, and any that come now, are handed back.
+
+        Outcomes that cannot be delivered soon are given up.
+        """
         self._is_stopped = True
+        self._reporter.finish_within(LAST_REPORTS_SECONDS)
         for task in self._running:
             task.scope.cancel()
 
@@ -110,35 +118,34 @@ class Runner:
         await self._reporter.report(context, outcome)
 
     async def _outcome(self, handler: TaskHandler, context: TaskContext) -> Outcome:
-        arguments = handler.arguments(context.input, context)
-        if isinstance(arguments, Failed):
-            return self._logged(arguments, context)
-        call = functools.partial(handler.function, *arguments)
         try:
+            arguments = handler.arguments(context.input, context)
+            if isinstance(arguments, Failed):
+                return self._logged(arguments, context)
+            call = functools.partial(handler.function, *arguments)
             result = await call() if handler.is_async else await self._threads.run(call)
             if inspect.isawaitable(result):
                 result = await result
+            return self._logged(handler.outcome(result), context)
         except anyio.get_cancelled_exc_class() as exc:
             if anyio.current_effective_deadline() == -math.inf:
                 raise
             return self._failed_by(exc, context)  # raised by the handler, on nobody's behalf
         except BaseException as exc:  # noqa: BLE001  # SystemExit too: handlers end no worker
             return self._failed_by(exc, context)
-        return self._logged(handler.outcome(result), context)
 
     def _failed_by(self, exc: BaseException, context: TaskContext) -> Outcome:
-        return self._logged(failed_by(exc), context, None if isinstance(exc, TaskError) else exc)
+        return self._logged(failed_by(exc), context, place_of(exc))
 
-    def _logged(
-        self, outcome: Outcome, context: TaskContext, exc: BaseException | None = None
-    ) -> Outcome:
+    def _logged(self, outcome: Outcome, context: TaskContext, place: str = "") -> Outcome:
+        # What an exception says may be a payload: it travels in the task's cause alone.
         if isinstance(outcome, Failed):
             log.warning(
-                "task %s of workflow %s failed: %s",
+                "task %s of workflow %s failed: %s%s",
                 context.task_name,
                 context.workflow_id,
                 outcome.error,
-                exc_info=exc,
+                place,
                 extra=context.log_facts,
             )
         return outcome

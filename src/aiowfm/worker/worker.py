@@ -61,6 +61,9 @@ class Worker:
             ConfigError: the limits do not allow every task to be polled for.
         """
         limits = slot_limits(handlers, config)
+        # An idle poll holds its slot for up to a minute. Where slots are shared, each task
+        # polls with one loop, which then holds no more than the slot that is its own.
+        is_shared = config.max_concurrency is not None
         slots = Slots(limits, config.max_concurrency)
         self._heartbeats = Heartbeats()
         self._runner = Runner(
@@ -77,7 +80,7 @@ class Worker:
                 source=source,
                 slots=slots,
                 worker_name=config.worker_name,
-                max_loops=min(config.max_pollers, limits[name]),
+                max_loops=1 if is_shared else min(config.max_pollers, limits[name]),
                 poll_rate=config.poll_rate,
                 create_again=functools.partial(create_again, name),
                 run=functools.partial(self._runner.run, handler),
@@ -122,9 +125,13 @@ class Worker:
                 " its heartbeat runs out",
                 open_polls,
             )
+        self.abandon()
+        await self._is_done.wait()
+
+    def abandon(self) -> None:
+        """Stop at once: for when the engine is cancelled and nobody calls `stop`."""
         self._polls.cancel()
         self._runner.cancel_all()
-        await self._is_done.wait()
 
     def hurry(self) -> None:
         """End the grace that `stop` gives."""

@@ -20,7 +20,13 @@ from aiowfm.definitions import (
     located,
     stripped,
 )
-from aiowfm.errors import BackendError, DefinitionChangedError, DefinitionError, NotFoundError
+from aiowfm.errors import (
+    BackendError,
+    BackendUnavailableError,
+    DefinitionChangedError,
+    DefinitionError,
+    NotFoundError,
+)
 from aiowfm.names import StateMachineArn, last_part, state_machine_name
 from aiowfm.ports import StateMachine, StateMachines
 
@@ -28,6 +34,10 @@ log = logging.getLogger("aiowfm.workflows")
 
 HASH_TAG = "aiowfm-definition-hash"
 CHANGING = -1  # the version of definitions that may be changed in place
+
+
+# Long enough for another process to have updated a state machine.
+CONFLICT_PAUSES_SECONDS = (0.1, 0.5, 2.0)
 
 
 class _Key(NamedTuple):
@@ -80,7 +90,7 @@ class Deployments:
             async with self._locks[key]:
                 arn = self._known.get(key)
                 if arn is None:
-                    arn = self._known[key] = await self._deployed(definition)
+                    arn = self._known[key] = await self._settled(definition)
         return arn
 
     def forget(self, definition: WorkflowDefinition) -> None:
@@ -91,6 +101,17 @@ class Deployments:
         return _Key(
             definition.name, definition.version, definition.content_hash, definition.start_at
         )
+
+    async def _settled(self, definition: WorkflowDefinition) -> StateMachineArn:
+        """Deploy it; where another process does so at the same time, look again."""
+        for pause in CONFLICT_PAUSES_SECONDS:
+            try:
+                return await self._deployed(definition)
+            except BackendUnavailableError as exc:
+                if exc.code != "ConflictException":
+                    raise
+                await anyio.sleep(pause)
+        return await self._deployed(definition)
 
     async def _deployed(self, definition: WorkflowDefinition) -> StateMachineArn:
         name = state_machine_name(

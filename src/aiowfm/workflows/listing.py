@@ -19,7 +19,7 @@ from aiowfm.workflows.workflow import STATUSES, WorkflowStatus
 
 MACHINES_KEPT_SECONDS = 60.0
 
-_VERSION_AND_START = re.compile(r"(?:-1|\d+)--.+")
+_VERSION_AND_START = re.compile(r"(?:-1|[0-9]+)--.+")
 
 
 class Listing:

@@ -65,7 +65,7 @@ class Workflow:
     input: JsonValue = field(default=None, repr=False)
     output: JsonValue = field(default=None, repr=False)
     error: str | None = None
-    cause: str | None = None
+    cause: str | None = field(default=None, repr=False)
     namespace: str
     tags: Mapping[str, str] = field(default_factory=dict)
     definition: WorkflowDefinition | None = field(default=None, repr=False)
@@ -78,6 +78,8 @@ def workflow_of(
 ) -> Workflow:
     """The workflow that *execution* is."""
     error, cause = execution.error, execution.cause
+    if error == "States.DataLimitExceeded":
+        cause = f"{cause or ''} (the envelope of a task's input takes up to 1,024 bytes)".strip()
     # Some servers show what a failure left behind as output.
     succeeded = execution.status is ExecutionStatus.SUCCEEDED
     output = json.loads(execution.output) if succeeded and execution.output else None

@@ -7,6 +7,7 @@ import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
+from aiowfm.asl.payload import same
 from aiowfm.config import EngineConfig
 from aiowfm.definitions import WorkflowDefinition
 from aiowfm.errors import NotFoundError, UsageError, WorkflowExistsError, WorkflowNotFoundError
@@ -124,7 +125,7 @@ class Workflows:
 
     async def _existing(self, arn: ExecutionArn, id: WorkflowId, text: str) -> Workflow:
         workflow = await self._show(arn, id)
-        if workflow.input != json.loads(text):
+        if not same(workflow.input, json.loads(text)):
             raise WorkflowExistsError(
                 f"workflow {workflow.id!r} was started before with another input:"
                 f" {_shortened(json.dumps(workflow.input))}, and now {_shortened(text)}"
@@ -139,7 +140,7 @@ class Workflows:
         return workflow_of(execution, id, self._definition(id))
 
     async def _located(self, id: str) -> tuple[WorkflowId, ExecutionArn]:
-        parsed = parse_workflow_id(id)
+        parsed = parse_workflow_id(id) if isinstance(id, str) else None
         if parsed is None:
             raise WorkflowNotFoundError(
                 f"{id!r} is not the id of a workflow; one is"

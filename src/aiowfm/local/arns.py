@@ -1,0 +1,53 @@
+"""The ARNs and names of the local service: how they are made, and what is not one."""
+
+from __future__ import annotations
+
+from aiowfm.asl.state_rules import FORBIDDEN_IN_NAMES
+from aiowfm.local.errors import ServiceError
+from aiowfm.names import ActivityArn, ExecutionArn, StateMachineArn
+
+
+class Arns:
+    """The ARNs of one account and region."""
+
+    def __init__(self, region: str, account_id: str) -> None:
+        self.prefix = f"arn:aws:states:{region}:{account_id}"
+
+    def activity(self, name: str) -> ActivityArn:
+        return ActivityArn(f"{self.prefix}:activity:{name}")
+
+    def state_machine(self, name: str) -> StateMachineArn:
+        return StateMachineArn(f"{self.prefix}:stateMachine:{name}")
+
+    def execution(self, machine: str, name: str) -> ExecutionArn:
+        return ExecutionArn(f"{self.prefix}:execution:{machine}:{name}")
+
+    def express(self, machine: str, name: str, unique: str) -> ExecutionArn:
+        """An execution of an EXPRESS machine: their names may repeat."""
+        return ExecutionArn(f"{self.prefix}:express:{machine}:{name}:{unique}")
+
+
+def checked_arn(arn: str, *kinds: str) -> str:
+    """*arn*, which must name a resource of one of these kinds.
+
+    Raises:
+        ServiceError: InvalidArn.
+    """
+    parts = arn.split(":")
+    if parts[0] != "arn" or len(parts) < 7 or parts[2] != "states":
+        raise ServiceError("InvalidArn", f"Invalid Arn: 'Invalid ARN prefix: {arn}'")
+    if parts[5] not in kinds:
+        message = f"Invalid Arn: 'Resource type not valid in this context: {parts[5]}'"
+        raise ServiceError("InvalidArn", message)
+    return arn
+
+
+def checked_name(name: str) -> str:
+    """*name*, which must be one that activities, machines and executions may have.
+
+    Raises:
+        ServiceError: InvalidName.
+    """
+    if FORBIDDEN_IN_NAMES.search(name):
+        raise ServiceError("InvalidName", f"Invalid Name: '{name}'")
+    return name

@@ -1,0 +1,1 @@
+"""The operations of the Step Functions API, one function each, in AWS's shapes."""

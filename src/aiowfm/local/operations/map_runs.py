@@ -1,0 +1,77 @@
+"""Runs of distributed Maps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aiowfm.local.arns import checked_arn
+from aiowfm.local.map_runs import MapRun
+from aiowfm.local.operations.requests import Answer, Request, paging, present
+
+if TYPE_CHECKING:
+    from aiowfm.local.service import Service
+
+
+async def describe_map_run(service: Service, request: Request) -> Answer:
+    run = service.map_runs.get(request["mapRunArn"])
+    return present(
+        {
+            "mapRunArn": run.arn,
+            "executionArn": run.execution_arn,
+            "status": run.status,
+            "startDate": run.started_at,
+            "stopDate": run.stopped_at,
+            "maxConcurrency": run.max_concurrency,
+            "toleratedFailureCount": run.tolerated_failure_count,
+            "toleratedFailurePercentage": run.tolerated_failure_percentage,
+            "executionCounts": _counts(run, run.executions),
+            "itemCounts": _counts(run, run.items),
+            "redriveCount": 0,
+        }
+    )
+
+
+async def list_map_runs(service: Service, request: Request) -> Answer:
+    execution = service.executions.get(checked_arn(request["executionArn"], "execution"))
+    runs = list(enumerate(service.map_runs.of_execution(execution.arn)))
+    shown, token = service.pages.page(
+        reversed(runs),
+        lambda numbered: numbered[0],
+        of=f"map runs {execution.arn}",
+        descending=True,
+        **paging(request),
+    )
+    listed = [
+        present(
+            {
+                "executionArn": run.execution_arn,
+                "mapRunArn": run.arn,
+                "stateMachineArn": run.state_machine_arn,
+                "startDate": run.started_at,
+                "stopDate": run.stopped_at,
+            }
+        )
+        for _, run in shown
+    ]
+    return present({"mapRuns": listed, "nextToken": token})
+
+
+async def update_map_run(service: Service, request: Request) -> Answer:
+    run = service.map_runs.get(request["mapRunArn"])
+    run.max_concurrency = request.get("maxConcurrency", run.max_concurrency)
+    run.tolerated_failure_count = request.get("toleratedFailureCount", run.tolerated_failure_count)
+    run.tolerated_failure_percentage = request.get(
+        "toleratedFailurePercentage", run.tolerated_failure_percentage
+    )
+    await service.flushed()
+    return {}
+
+
+def _counts(run: MapRun, counts: dict[str, int]) -> Answer:
+    return {
+        **counts,
+        "total": sum(counts.values()),
+        "resultsWritten": run.results_written,
+        "failuresNotRedrivable": 0,
+        "pendingRedrive": 0,
+    }
