@@ -368,3 +368,18 @@ def test_compiled_and_stripped_a_definition_is_the_same_for_any_options(
 
     one_way = stripped(compiled(machine, first), task_name=name)
     assert one_way == stripped(compiled(machine, second), task_name=name)
+
+
+def test_the_children_of_a_distributed_map_have_no_index() -> None:
+    each = {"StartAt": "t", "States": {"t": {"Type": "Task", "Resource": "work", "End": True}}}
+    distributed = {"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}, **each}
+    machine = {
+        "StartAt": "m",
+        "States": {"m": {"Type": "Map", "ItemProcessor": distributed, "End": True}},
+    }
+    made = compile_definition(
+        WorkflowDefinition(name="flow", state_machine=machine),
+        activity_arn=lambda task: f"arn:aws:states:us-east-1:000000000000:activity:{task}",
+        options=CompilerOptions(),
+    )
+    assert "$$.Map.Item.Index" not in json.dumps(made)

@@ -85,15 +85,17 @@ def context_object(
     }
     if visit.can_retry:
         state["RetryCount"] = visit.retry_count
+    execution: dict[str, JsonValue] = {
+        "Id": run.facts.execution_arn,
+        "Input": run.input.value,
+        "StartTime": timestamps.format(run.started_at),
+        "Name": run.facts.execution_name,
+        "RoleArn": run.facts.role_arn,
+    }
+    if ":express:" not in run.facts.execution_arn:
+        execution["RedriveCount"] = 0
     context: dict[str, JsonValue] = {
-        "Execution": {
-            "Id": run.facts.execution_arn,
-            "Input": run.input.value,
-            "StartTime": timestamps.format(run.started_at),
-            "Name": run.facts.execution_name,
-            "RoleArn": run.facts.role_arn,
-            "RedriveCount": 0,
-        },
+        "Execution": execution,
         "StateMachine": {"Id": run.facts.state_machine_arn, "Name": run.facts.state_machine_name},
         "State": state,
     }

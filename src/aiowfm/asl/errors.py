@@ -24,13 +24,22 @@ class EvaluationError(Exception):
         error: The error name.
         cause: What AWS says, without the words that name the state.
         location: The field of a JSONata state, as `Output/total`.
+        is_late: Whether the field had a value, which then could not be used.
     """
 
-    def __init__(self, cause: str, error: str = RUNTIME, *, location: str | None = None) -> None:
+    def __init__(
+        self,
+        cause: str,
+        error: str = RUNTIME,
+        *,
+        location: str | None = None,
+        is_late: bool = False,
+    ) -> None:
         super().__init__(cause)
         self.error = error
         self.cause = cause
         self.location = location
+        self.is_late = is_late
 
 
 @dataclass(slots=True)

@@ -13,10 +13,14 @@ from dataclasses import dataclass, field
 from aiowfm.asl import model
 from aiowfm.asl.dialect import Dialect
 from aiowfm.asl.errors import Failure
+from aiowfm.asl.jsonata_dialect import JsonataDialect
 from aiowfm.asl.jsonpath_dialect import JsonPathDialect
 from aiowfm.asl.payload import JsonValue, Payload
 
-DIALECTS: Mapping[model.QueryLanguage, Dialect] = {"JSONPath": JsonPathDialect()}
+DIALECTS: Mapping[model.QueryLanguage, Dialect] = {
+    "JSONPath": JsonPathDialect(),
+    "JSONata": JsonataDialect(),
+}
 
 
 @dataclass(slots=True, eq=False)

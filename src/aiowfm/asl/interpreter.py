@@ -509,7 +509,7 @@ class Interpreter:
         if exc.location is not None:
             details["location"] = exc.location
         # AWS puts it after what came before the state, unless something happened in it.
-        is_first = visit.branch.tail == visit.entered_id
+        is_first = visit.branch.tail == visit.entered_id and not exc.is_late
         after = visit.before_id if is_first else None
         self.record(visit.branch, "EvaluationFailed", details, after=after)
 

@@ -14,6 +14,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_pascal, to_snake
 
+from aiowfm.asl.jsonata import Template as JsonataTemplate
+from aiowfm.asl.jsonata import compile_jsonata_template
 from aiowfm.asl.templates import Template, compile_template
 
 QueryLanguage = Literal["JSONPath", "JSONata"]
@@ -49,6 +51,10 @@ class Model(BaseModel):
     def _templates(self) -> dict[str, Template]:
         return {}
 
+    @cached_property
+    def _expressions(self) -> dict[str, JsonataTemplate]:
+        return {}
+
     def gives(self, field: str) -> bool:
         """Whether the definition names *field*, even if as null."""
         return field in self.model_fields_set
@@ -58,6 +64,15 @@ class Model(BaseModel):
         template = self._templates.get(field)
         if template is None:
             template = self._templates[field] = compile_template(getattr(self, field))
+        return template
+
+    def jsonata(self, field: str, shown: str | None = None) -> JsonataTemplate:
+        """The JSONata in *field*, compiled when first asked for; errors call it *shown*."""
+        template = self._expressions.get(field)
+        if template is None:
+            value = getattr(self, attribute(field))
+            template = compile_jsonata_template(value, shown or field)
+            self._expressions[field] = template
         return template
 
 

@@ -44,9 +44,7 @@ def _name_problems(definition: WorkflowDefinition, environment: str) -> Iterator
     for state in states if isinstance(states, dict) else ():
         pointer = (MACHINE, "States", state)
         if SEPARATOR in cleaned(state):
-            yield Finding(
-                pointer=pointer, message=f"the name of the state {part_problem(state)}"
-            )
+            yield Finding(pointer=pointer, message=f"the name of the state {part_problem(state)}")
         other = seen.setdefault(cleaned(state), state)
         if other != state:
             message = (

@@ -183,7 +183,9 @@ def _with_each_state(
         elif state.get("Type") == "Map":
             for name in ("ItemProcessor", "Iterator"):
                 if name in state:
-                    state = state | {name: _with_each_state(state[name], change, in_map=True)}
+                    # Child executions of a distributed Map have no Map in their context.
+                    inside = state[name].get("ProcessorConfig", {}).get("Mode") != "DISTRIBUTED"
+                    state = state | {name: _with_each_state(state[name], change, inside)}
         return change(state, in_map)
 
     return machine | {"States": {name: changed(each) for name, each in machine["States"].items()}}

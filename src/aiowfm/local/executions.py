@@ -9,6 +9,7 @@ import random
 from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import anyio
 import anyio.lowlevel
@@ -16,7 +17,15 @@ import anyio.lowlevel
 from aiowfm.asl import messages
 from aiowfm.asl.context import ExecutionFacts
 from aiowfm.asl.interpreter import Interpreter, Progress
-from aiowfm.asl.messages import CancelTask, ScheduleActivity, StartTimer, StopTimer, Timer
+from aiowfm.asl.messages import (
+    CallService,
+    CancelTask,
+    ScheduleActivity,
+    StartMapRun,
+    StartTimer,
+    StopTimer,
+    Timer,
+)
 from aiowfm.asl.payload import Payload
 from aiowfm.local.activities import Activities
 from aiowfm.local.errors import ServiceError
@@ -60,6 +69,30 @@ class Run:
     alias_arn: str | None = None
 
 
+class Surroundings(Protocol):
+    """What executions reach beyond themselves and their activities."""
+
+    def refusal(self, resource: str) -> str | None:
+        """Why no Task with this resource can run, or None if it can."""
+        ...
+
+    def call(self, run: Run, command: CallService) -> None:
+        """Call a service for a task of *run*."""
+        ...
+
+    def start_map_run(self, run: Run, command: StartMapRun) -> None:
+        """Run the items of a distributed Map of *run*."""
+        ...
+
+    def cancel(self, task: TaskId) -> None:
+        """Nobody waits for *task* any more."""
+        ...
+
+    def finished(self, run: Run) -> None:
+        """*run* has come to its end."""
+        ...
+
+
 class Executions:
     """All executions of a backend.
 
@@ -67,15 +100,22 @@ class Executions:
     """
 
     def __init__(
-        self, arn_prefix: str, store: Store, activities: Activities, now: Callable[[], float]
+        self,
+        arn_prefix: str,
+        store: Store,
+        activities: Activities,
+        now: Callable[[], float],
+        token: Callable[[TaskId], str],
     ) -> None:
         self._arn_prefix = arn_prefix
         self._store = store
         self._activities = activities
         self._now = now
+        self._token = token
         self._timers: TimerQueue[tuple[int, Timer]] = TimerQueue(now)
         self._runs: list[Run] = []
-        self._unfinished: deque[Run] = deque()
+        self._todo: deque[Callable[[], None]] = deque()
+        self._surroundings: Surroundings | None = None
         self._has_more = anyio.Event()
         self._by_arn: dict[str, Run] = {}
         self._by_machine: defaultdict[str, list[Run]] = defaultdict(list)
@@ -105,13 +145,14 @@ class Executions:
     async def _go_on(self) -> None:
         while True:
             self._has_more = anyio.Event()
-            while self._unfinished:
-                run = self._unfinished.popleft()
-                interpreter = run.interpreter
-                if interpreter is not None:
-                    self._advance(run, functools.partial(interpreter.go_on_running, self._now()))
+            while self._todo:
+                self._todo.popleft()()
                 await anyio.lowlevel.checkpoint()  # let others work between two steps
             await self._has_more.wait()
+
+    def surround(self, surroundings: Surroundings) -> None:
+        """Tell what executions can reach, before the first of them starts."""
+        self._surroundings = surroundings
 
     def start(
         self,
@@ -121,8 +162,18 @@ class Executions:
         input: Payload,
         *,
         arn: ExecutionArn | None = None,
+        is_child: bool = False,
     ) -> Run:
-        """Begin an execution under a name that is free; *arn* if it is not the usual one."""
+        """Begin an execution under a name that is free.
+
+        Args:
+            machine: What it belongs to.
+            revision: What it runs.
+            name: Its name.
+            input: Its input.
+            arn: Its ARN, if not the usual one.
+            is_child: Whether it is part of a Map run, and not listed with its machine.
+        """
         number = len(self._runs)
         arn = arn or self.arn(machine.name, name)
         facts = ExecutionFacts(
@@ -137,12 +188,14 @@ class Executions:
             facts,
             random=lambda event_id: random.Random(f"{arn}#{event_id}").random(),
             refuses=self._refuses,
+            token=lambda event_id: self._token(TaskId(number, event_id)),
         )
         now = self._now()
         run = Run(number, arn, name, machine, revision, input, now, interpreter)
         self._runs.append(run)
         self._by_arn[arn] = run
-        self._by_machine[machine.name].append(run)
+        if not is_child:
+            self._by_machine[machine.name].append(run)
         self._advance(run, lambda: interpreter.start(input, now))
         return run
 
@@ -193,7 +246,8 @@ class Executions:
             return None
         if resource.startswith(self._activities.arn("")):
             return f"The activity {resource} does not exist."
-        return f"The embedded engine runs activities, and not the resource {resource}."
+        assert self._surroundings is not None
+        return self._surroundings.refusal(resource)
 
     def _fire(self, key: tuple[int, Timer]) -> None:
         number, timer = key
@@ -222,8 +276,17 @@ class Executions:
         if interpreter.status != "RUNNING":
             self._finish(run, interpreter)
         elif interpreter.has_more:
-            self._unfinished.append(run)
-            self._has_more.set()
+            self.later(functools.partial(self._continue, run))
+
+    def later(self, call: Callable[[], None]) -> None:
+        """Do something soon, in a turn of its own."""
+        self._todo.append(call)
+        self._has_more.set()
+
+    def _continue(self, run: Run) -> None:
+        interpreter = run.interpreter
+        if interpreter is not None:
+            self._advance(run, lambda: interpreter.go_on_running(self._now()))
 
     def _carry_out(self, run: Run, command: messages.Command) -> None:
         match command:
@@ -231,8 +294,18 @@ class Executions:
                 run.activities[event_id] = arn
                 self._activities.get(arn).offer(TaskId(run.number, event_id), payload)
             case CancelTask(event_id):
-                arn = run.activities.pop(event_id)
-                self._activities.withdraw(arn, TaskId(run.number, event_id))
+                task = TaskId(run.number, event_id)
+                activity = run.activities.pop(event_id, None)
+                if activity is not None:
+                    self._activities.withdraw(activity, task)
+                elif self._surroundings is not None:
+                    self._surroundings.cancel(task)
+            case CallService():
+                assert self._surroundings is not None
+                self.later(functools.partial(self._surroundings.call, run, command))
+            case StartMapRun():
+                assert self._surroundings is not None
+                self.later(functools.partial(self._surroundings.start_map_run, run, command))
             case StartTimer(timer, at):
                 self._timers.start((run.number, timer), at)
             case StopTimer(timer):
@@ -246,6 +319,8 @@ class Executions:
             run.error, run.cause = interpreter.failure.error, interpreter.failure.cause
         run.interpreter = None
         run.activities = {}
+        if self._surroundings is not None:
+            self.later(functools.partial(self._surroundings.finished, run))
         for watcher in run.watchers:
             if not watcher.done():
                 watcher.set_result(None)

@@ -22,6 +22,7 @@ class MapRun:
         executions: How many child executions are in which state.
         items: How many items are in which state.
         results_written: How many results went to a ResultWriter.
+        children: The ARNs of its child executions, oldest first.
     """
 
     arn: str
@@ -36,6 +37,7 @@ class MapRun:
     executions: dict[str, int] = field(default_factory=_no_counts)
     items: dict[str, int] = field(default_factory=_no_counts)
     results_written: int = 0
+    children: list[str] = field(default_factory=list)
 
 
 class MapRuns:

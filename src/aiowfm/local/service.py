@@ -24,10 +24,12 @@ from aiowfm.local.activities import Activities, Activity
 from aiowfm.local.arns import Arns, checked_name
 from aiowfm.local.errors import ServiceError
 from aiowfm.local.executions import Executions, Run
+from aiowfm.local.integrations import Integrations
 from aiowfm.local.machines import Machine, Machines, Settings, Target
 from aiowfm.local.map_runs import MapRuns
 from aiowfm.local.operations.table import OPERATIONS
 from aiowfm.local.paging import Pages
+from aiowfm.local.queues import Queues
 from aiowfm.local.store import MemoryStore, Store
 from aiowfm.local.tags import merged
 from aiowfm.local.tokens import TaskId, TokenMint
@@ -55,8 +57,12 @@ class Service:
         self.pages = Pages(secret)
         self.activities = Activities(self.arns)
         self.machines = Machines(self.arns)
-        self.executions = Executions(self.arns.prefix, self._store, self.activities, now)
         self.map_runs = MapRuns()
+        self.executions = Executions(
+            self.arns.prefix, self._store, self.activities, now, self._mint.token
+        )
+        self.queues = Queues()
+        self.executions.surround(Integrations(self))
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -179,14 +185,17 @@ class Service:
 
     async def start_execution(self, machine_arn: str, name: str | None, input: str) -> Run:
         """Start an execution; the same name and input while it runs is the same one."""
+        run = self.begin_execution(machine_arn, name, input)
+        await self.flushed()
+        return run
+
+    def begin_execution(self, machine_arn: str, name: str | None, input: str) -> Run:
+        """As `start_execution`, without waiting until that is kept."""
         value = _json(input, "InvalidExecutionInput", "Invalid State Machine Execution Input")
         target = self.machines.target(machine_arn)
         name = checked_name(name or str(uuid.uuid4()))
         run = None if target.machine.is_express else self._running(target, name, value)
-        if run is None:
-            run = self._start(target, name, value)
-        await self.flushed()
-        return run
+        return run or self._start(target, name, value)
 
     def describe_execution(self, arn: str) -> Run:
         return self.executions.get(arn)

@@ -125,15 +125,17 @@ class Trial:
             if exited or interpreter.status != "RUNNING":
                 return _outcome(interpreter, exited[0] if exited else None, events)
             timers = [
-                command.timer
+                command
                 for command in progress.commands
                 if isinstance(command, StartTimer) and command.timer.kind is TimerKind.STATE
             ]
             if timers and state["Type"] != "Wait":
                 return Outcome(status="RETRIABLE", **_failure(events))
+            if not timers and not interpreter.has_more:
+                return Outcome(status="FAILED", **_failure(events))  # it waits for a task
             # A Wait is not waited for: its output is all that TestState shows.
             progress = (
-                interpreter.apply(TimerFired(timers[0]), self._now)
+                interpreter.apply(TimerFired(timers[0].timer), timers[0].at)
                 if timers
                 else interpreter.go_on_running(self._now)
             )

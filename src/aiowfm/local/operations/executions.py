@@ -155,8 +155,8 @@ def _of_machine(service: Service, arn: str) -> Iterable[Run]:
 
 
 def _of_map_run(service: Service, arn: str) -> Iterable[Run]:
-    service.map_runs.get(arn)
-    return ()
+    children = service.map_runs.get(arn).children
+    return [service.executions.get(child) for child in reversed(children)]
 
 
 def _listed(run: Run) -> Answer:

@@ -1,0 +1,6 @@
+"""`python -m aiowfm`: the command line."""
+
+from aiowfm.cli import main
+
+if __name__ == "__main__":
+    main()

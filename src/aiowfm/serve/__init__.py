@@ -1,0 +1,5 @@
+"""The local service for any AWS client: the AWS JSON 1.0 protocol over HTTP."""
+
+from aiowfm.serve.server import serve
+
+__all__ = ["serve"]
