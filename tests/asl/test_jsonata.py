@@ -3,6 +3,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
@@ -107,6 +109,11 @@ def error(text: str) -> JsonataError:
         ('"\\uD834\\uDD1E"', "\U0001d11e"),
         ("'1' in ['1', 2] and $not(true in [1])", True),
         ("$toMillis('2024-01-02T03:04:05.678Z')", 1704164645678),
+        (
+            "($m := function($s) { {'match': 'b', 'start': 1, 'end': 2, 'groups': []} };"
+            " [$split('abc', $m), $replace('abc', $m, 'x'), $contains('abc', $m)])",
+            ["a", "c", "axc", True],
+        ),
         ("$fromMillis(0, '[Y]-[M01]-[D01]')", "1970-01-01"),
         ("$formatNumber(1234.5, '#,##0.00')", "1,234.50"),
     ],
@@ -446,6 +453,13 @@ def test_deep_input_is_an_error_at_worst() -> None:
             value(text, {"x": deep})
 
 
+@pytest.mark.parametrize("text", ['"\\ud800"', '{"\\ud800": 1}', '$string(["\\udc00"])'])
+def test_half_a_character_never_gets_out(text: str) -> None:
+    json.dumps(value(text), ensure_ascii=False).encode()
+    str(error(f"$number({text})")).encode()
+    str(error(f"$error($string({text}))")).encode()
+
+
 # Templates
 
 
@@ -573,3 +587,14 @@ def test_the_text_of_an_expression_is_what_stands_between_the_marks() -> None:
     assert expression_in("{%%}") == ""
     assert expression_in("{% a") is None
     assert expression_in(None) is None
+
+
+def test_the_recursion_limit_of_the_program_stays_what_it_was() -> None:
+    program = (
+        "import sys; before = sys.getrecursionlimit()\n"
+        "from aiowfm.asl.jsonata import compile_expression\n"
+        "import random\n"
+        "compile_expression('[1..3].($ * 2)').evaluate({}, random.Random(1), 0.0)\n"
+        "assert sys.getrecursionlimit() == before"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)

@@ -11,12 +11,8 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol, cast
 
-from jsonata import JException, Jsonata  # type: ignore[import-untyped]  # it ships no types
-from jsonata.functions import Functions  # type: ignore[import-untyped]
-from jsonata.parser import Parser  # type: ignore[import-untyped]
-from jsonata.utils import Utils  # type: ignore[import-untyped]
-
 from aiowfm.asl.jsonata.bounds import Budget
+from aiowfm.asl.jsonata.library import Functions, JException, Jsonata, Parser, Utils
 from aiowfm.asl.jsonata.operators import Operators, Transformer
 from aiowfm.asl.jsonata.values import (
     MAX_DEPTH,

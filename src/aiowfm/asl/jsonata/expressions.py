@@ -8,10 +8,9 @@ from enum import Enum
 from functools import lru_cache
 from typing import Any, Final, Literal
 
-from jsonata import JException  # type: ignore[import-untyped]  # it ships no types
-
 from aiowfm.asl.jsonata.evaluation import Entropy, Evaluation
 from aiowfm.asl.jsonata.functions import FUNCTIONS
+from aiowfm.asl.jsonata.library import JException, deep_stack
 from aiowfm.asl.jsonata.tree import ACCIDENTS, names_in, parsed
 from aiowfm.asl.jsonata.values import (
     MAX_HEIGHT,
@@ -62,8 +61,9 @@ class Expression:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self._tree = parsed(text)
-        self._names = names_in(self._tree)
+        with deep_stack():
+            self._tree = parsed(text)
+            self._names = names_in(self._tree)
 
     def evaluate(
         self, bindings: Mapping[str, JsonValue], entropy: Entropy, now: float
@@ -81,20 +81,21 @@ class Expression:
             JsonataError: it has none.
         """
         try:
-            names = {
-                name: marked(_narrowed(bindings[name], wanted))
-                for name, wanted in self._names.items()
-                if name in bindings
-            }
-            value = Evaluation(FUNCTIONS, _parsed_once, entropy, now).run(self._tree, None, names)
-            return _plain(value)
+            with deep_stack():
+                names = {
+                    name: marked(_narrowed(bindings[name], wanted))
+                    for name, wanted in self._names.items()
+                    if name in bindings
+                }
+                evaluation = Evaluation(FUNCTIONS, _parsed_once, entropy, now)
+                return _plain(evaluation.run(self._tree, None, names))
         except JException as error:
             known = error.error in JException.error_codes or error.error == OUT_OF_BOUNDS
-            raise JsonataError(error.error if known else "", message(error)) from error
+            raise JsonataError(error.error if known else "", _text(message(error))) from error
         except (RecursionError, MemoryError) as error:
             raise JsonataError(OUT_OF_BOUNDS, message(too_deep())) from error
         except ACCIDENTS as error:
-            raise JsonataError("", str(error) or type(error).__name__) from error
+            raise JsonataError("", _text(str(error)) or type(error).__name__) from error
 
 
 @lru_cache(maxsize=1024)

@@ -16,11 +16,9 @@ from copy import copy
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Any, Final, cast
 
-from jsonata import JException, Jsonata, Signature  # type: ignore[import-untyped]  # no types
-from jsonata.functions import Functions  # type: ignore[import-untyped]
-
 from aiowfm.asl.jsonata import additions, strings
 from aiowfm.asl.jsonata.evaluation import call, evaluation
+from aiowfm.asl.jsonata.library import Functions, JException, Jsonata, Signature
 from aiowfm.asl.jsonata.values import (
     MAX_HEIGHT,
     MAX_NODES,

@@ -5,10 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-from jsonata import Jsonata  # type: ignore[import-untyped]  # it ships no types
-from jsonata.utils import Utils  # type: ignore[import-untyped]
-
 from aiowfm.asl.jsonata.bounds import Budget
+from aiowfm.asl.jsonata.library import Jsonata, Utils
 from aiowfm.asl.jsonata.text import string
 from aiowfm.asl.jsonata.values import (
     MAX_NODES,

@@ -10,10 +10,9 @@ import re
 from collections.abc import Callable, Iterator
 
 import regex
-from jsonata.functions import Functions  # type: ignore[import-untyped]  # it ships no types
-from jsonata.regex_engine import RegexFlags  # type: ignore[import-untyped]
 
 from aiowfm.asl.jsonata.evaluation import call, evaluation
+from aiowfm.asl.jsonata.library import Functions, RegexFlags
 from aiowfm.asl.jsonata.values import (
     MAX_CHARS,
     MAX_NODES,

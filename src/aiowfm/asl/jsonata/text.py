@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from decimal import Decimal
 from typing import Any
 
-from jsonata import JException  # type: ignore[import-untyped]  # it ships no types
-from jsonata.utils import Utils  # type: ignore[import-untyped]
+from aiowfm.asl.jsonata.library import JException, Utils
+
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def string(value: Any, *, indented: bool = False) -> str:
@@ -59,7 +61,7 @@ def _written(value: Any, digits: int, line: str) -> str | None:
     if value is False:
         return "false"
     if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False)
+        return _quoted(value)
     if isinstance(value, int | float):
         if not math.isfinite(value):
             if digits == 15:
@@ -73,12 +75,20 @@ def _written(value: Any, digits: int, line: str) -> str | None:
     if isinstance(value, dict):
         colon = ": " if line else ":"
         members = [
-            json.dumps(key, ensure_ascii=False) + colon + text
+            _quoted(key) + colon + text
             for key, item in value.items()
             if (text := _written(item, digits, inner)) is not None
         ]
         return _bracketed("{", members, "}", line, inner)
     return '""' if digits == 15 else None  # a function
+
+
+def _quoted(text: str) -> str:
+    quoted = json.dumps(text, ensure_ascii=False)
+    if quoted.isascii():
+        return quoted
+    paired = quoted.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
+    return _LONE_SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", paired)
 
 
 def _bracketed(opening: str, items: list[str], closing: str, line: str, inner: str) -> str:

@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import regex
-from jsonata import JException  # type: ignore[import-untyped]  # it ships no types
-from jsonata.parser import Parser  # type: ignore[import-untyped]
 
 from aiowfm.asl.jsonata.functions import strict
+from aiowfm.asl.jsonata.library import JException, Parser
 from aiowfm.asl.jsonata.strings import compiled
 from aiowfm.asl.jsonata.values import Node, fail, message
 

@@ -10,10 +10,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any, Final, TypeAlias
 
-from jsonata import JException, Jsonata  # type: ignore[import-untyped]  # it ships no types
-from jsonata.functions import Functions  # type: ignore[import-untyped]
-from jsonata.utils import Utils  # type: ignore[import-untyped]
-
+from aiowfm.asl.jsonata.library import Functions, JException, Jsonata, Utils
 from aiowfm.asl.jsonata.text import json_text
 
 MAX_STEPS = 500_000  # sub-expressions evaluated, and large values in proportion
