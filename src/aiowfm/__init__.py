@@ -3,7 +3,7 @@
 from aiowfm.aws import AwsBackend
 from aiowfm.config import EngineConfig
 from aiowfm.definitions import WorkflowDefinition
-from aiowfm.engine import Engine, EngineState
+from aiowfm.engine import Engine
 from aiowfm.errors import (
     AccessDeniedError,
     AiowfmError,
@@ -29,6 +29,7 @@ from aiowfm.errors import (
     WorkflowExistsError,
     WorkflowNotFoundError,
 )
+from aiowfm.lifecycle import EngineState
 from aiowfm.local import LocalBackend
 from aiowfm.ports import Backend
 from aiowfm.tasks import TaskContext

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypedDict
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -102,3 +102,14 @@ class EngineConfig(BaseModel):
             if ENVIRONMENT_PREFIX + field.upper() in environ
         }
         return cls.checked(**(found | options))
+
+
+class EngineOptions(TypedDict, total=False):
+    """The options of an engine that few programs set; `EngineConfig` explains them."""
+
+    max_pollers: int
+    max_threads: int
+    envelope: bool
+    default_heartbeat: bool
+    default_retry: bool
+    grace_seconds: float

@@ -5,40 +5,30 @@ from __future__ import annotations
 import functools
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing
-from enum import Enum
 from types import TracebackType
-from typing import Self, TypedDict, TypeVar, Unpack
+from typing import Self, TypeVar, Unpack
 
 import anyio
 
 from aiowfm import environment
-from aiowfm.asl.findings import Finding, did_you_mean
-from aiowfm.config import EngineConfig, Provision
+from aiowfm.config import EngineConfig, EngineOptions, Provision
 from aiowfm.definitions import (
     CompilerOptions,
+    DefinitionRegistry,
     DefinitionSources,
     WorkflowDefinition,
+    check_for_engine,
     least_heartbeats,
-    load_definitions,
-    located,
-    problems_for_names,
-    unknown_resources,
 )
-from aiowfm.errors import (
-    DefinitionError,
-    DuplicateTaskError,
-    EngineStateError,
-    Problem,
-    UnknownDefinitionError,
-    UsageError,
-)
-from aiowfm.lifecycle import Life
+from aiowfm.errors import EngineStateError, UsageError
+from aiowfm.lifecycle import EngineState, Life
 from aiowfm.local import LocalBackend
-from aiowfm.names import MAX_NAME_LENGTH, ActivityArn, activity_name, cleaned
+from aiowfm.names import ActivityArn, activity_name
 from aiowfm.ports import Activities, Backend, OpenBackend
-from aiowfm.tasks.handlers import HeartbeatMode, TaskHandler, inspected
+from aiowfm.tasks.handlers import HeartbeatMode
+from aiowfm.tasks.registry import TaskRegistry
 from aiowfm.worker.activities import provisioned
 from aiowfm.worker.worker import Worker, most_polls
 from aiowfm.workflows import Deployments, Listing, Workflow, Workflows, WorkflowStatus
@@ -47,27 +37,6 @@ Result = TypeVar("Result")
 HandlerT = TypeVar("HandlerT", bound=Callable[..., object])  # arity is checked at registration
 
 _NO_INPUT: dict[str, object] = {}
-
-
-class EngineState(Enum):
-    """What an engine is doing."""
-
-    STOPPED = "stopped"
-    STARTING = "starting"
-    RUNNING = "running"
-    STOPPING = "stopping"
-    FAILED = "failed"
-
-
-class EngineOptions(TypedDict, total=False):
-    """The options of an engine that few programs set; `EngineConfig` explains them."""
-
-    max_pollers: int
-    max_threads: int
-    envelope: bool
-    default_heartbeat: bool
-    default_retry: bool
-    grace_seconds: float
 
 
 class Engine:
@@ -117,8 +86,8 @@ class Engine:
             **options,
         )
         self._backend: Backend = LocalBackend() if backend is None else backend
-        self._definitions = {each.name: each for each in load_definitions(definitions)}
-        self._handlers: dict[str, TaskHandler] = {}
+        self._definitions = DefinitionRegistry(definitions)
+        self._handlers = TaskRegistry(self._activity_name)
         self._state = EngineState.STOPPED
         self._life: Life | None = None
         self._workflows: Workflows | None = None
@@ -185,16 +154,7 @@ class Engine:
 
         def register(handler: HandlerT) -> HandlerT:
             self._require_stopped(f"registering the task {name!r}")
-            _check_task(name, self._activity_name(name), concurrency, heartbeat)
-            for other in self._handlers:
-                if self._activity_name(other) == self._activity_name(name):
-                    raise DuplicateTaskError(
-                        f"the task {name!r} has a handler already"
-                        if other == name
-                        else f"the tasks {other!r} and {name!r} have one activity name,"
-                        f" {self._activity_name(name)!r}: rename one"
-                    )
-            self._handlers[name] = inspected(
+            self._handlers.add(
                 name,
                 handler,
                 concurrency=concurrency,
@@ -216,11 +176,7 @@ class Engine:
         Raises:
             UnknownDefinitionError: there is none.
         """
-        definition = self._definitions.get(name) if isinstance(name, str) else None
-        if definition is None:
-            hint = did_you_mean(str(name), self._definitions)
-            raise UnknownDefinitionError(f"there is no workflow definition {name!r}{hint}")
-        return definition
+        return self._definitions.find(name)
 
     def add_definition(self, definition: WorkflowDefinition) -> None:
         """Add a definition, or replace one whose version is -1.
@@ -228,23 +184,10 @@ class Engine:
         Raises:
             DefinitionError: it has problems, or one of its name may not be replaced.
         """
-        (loaded,) = load_definitions(definition)
-        existing = self._definitions.get(loaded.name)
-        if existing is not None and existing.version != -1 and existing != loaded:
-            message = (
-                f"a definition of this name has version {existing.version} and may not be"
-                " replaced: only those of version -1 may"
-            )
-            raise DefinitionError(located(loaded, [Finding(pointer=("name",), message=message)]))
-        for other in self._definitions:
-            if other != loaded.name and cleaned(other) == cleaned(loaded.name):
-                message = f"on Step Functions {other!r} has this name already: rename one"
-                raise DefinitionError(
-                    located(loaded, [Finding(pointer=("name",), message=message)])
-                )
+        loaded = self._definitions.acceptable(definition)
         if self._state is not EngineState.STOPPED:
-            self._check([loaded])
-        self._definitions[loaded.name] = loaded
+            check_for_engine([loaded], self.config.environment, self._handlers)
+        self._definitions.add(loaded)
 
     # Lifecycle.
 
@@ -257,7 +200,7 @@ class Engine:
             NotFoundError: something is missing and `provision` is `check`.
         """
         self._require_stopped("start()")
-        self._check(self.definitions)
+        check_for_engine(self.definitions, self.config.environment, self._handlers)
         self._state = EngineState.STARTING
         life = Life(self._live)
         try:
@@ -475,15 +418,6 @@ class Engine:
     def _activity_name(self, task: str) -> str:
         return activity_name(self.config.environment, self.config.app, task)
 
-    def _check(self, definitions: Iterable[WorkflowDefinition]) -> None:
-        problems: list[Problem] = []
-        for definition in definitions:
-            findings = problems_for_names(definition, self.config.environment)
-            findings += unknown_resources(definition, self._handlers)
-            problems += located(definition, findings)
-        if problems:
-            raise DefinitionError(problems)
-
     async def _call(self, work: Awaitable[Result]) -> Result:
         assert self._life is not None
         return await self._life.call(work)
@@ -510,20 +444,6 @@ class Engine:
         if self._life is life:
             self._state = EngineState.STOPPED
             self._life = self._workflows = self._worker = None
-
-
-def _check_task(name: str, activity: str, concurrency: object, heartbeat: object) -> None:
-    if not isinstance(name, str) or not name:
-        raise UsageError(f"a task needs a name, a non-empty string, not {name!r}")
-    if len(activity) > MAX_NAME_LENGTH:
-        raise UsageError(
-            f"task {name!r}: its activity would be named {activity!r}, and Step Functions"
-            f" takes {MAX_NAME_LENGTH} characters: shorten it by {len(activity) - MAX_NAME_LENGTH}"
-        )
-    if concurrency is not None and (type(concurrency) is not int or concurrency < 1):
-        raise UsageError(f"task {name!r}: concurrency must be 1 or more, not {concurrency!r}")
-    if heartbeat not in ("auto", "manual"):
-        raise UsageError(f"task {name!r}: heartbeat must be 'auto' or 'manual', not {heartbeat!r}")
 
 
 def _status(status: str) -> WorkflowStatus:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from contextvars import ContextVar
+from enum import Enum
 from typing import TypeVar
 
 import anyio
@@ -13,6 +14,16 @@ import anyio
 from aiowfm.errors import EngineStateError
 
 Result = TypeVar("Result")
+
+
+class EngineState(Enum):
+    """What an engine is doing."""
+
+    STOPPED = "stopped"
+    STARTING = "starting"
+    RUNNING = "running"
+    STOPPING = "stopping"
+    FAILED = "failed"
 
 
 # The life whose task, or a task begun by one of its tasks, is running.

@@ -12,11 +12,14 @@ from aiowfm.asl.history import HistoryEvent
 from aiowfm.asl.interpreter import Interpreter, Progress
 from aiowfm.asl.messages import (
     ActivityStarted,
+    CallService,
     CancelTask,
     ScheduleActivity,
+    StartMapRun,
     StartTimer,
     StopTimer,
     TaskFailed,
+    TaskSubmitted,
     TaskSucceeded,
     Timer,
     TimerFired,
@@ -69,6 +72,7 @@ class Driver:
         self._heap: list[tuple[float, int, Timer]] = []
         self._count = itertools.count()
         self.tasks: dict[int, ScheduleActivity] = {}
+        self.calls: dict[int, CallService | StartMapRun] = {}
 
     def start(self, input: Any) -> Driver:
         self.take(self.run.start(Payload(input), self.now))
@@ -84,6 +88,9 @@ class Driver:
         """Let the next thing happen; False if there is none."""
         if self.run.has_more:
             self.take(self.run.go_on_running(self.now))
+        elif self.calls:
+            event_id, call = self.calls.popitem()
+            self._call(event_id, call)
         elif self.tasks:
             event_id, task = next(iter(self.tasks.items()))
             del self.tasks[event_id]
@@ -112,14 +119,17 @@ class Driver:
         other.history = self.history[:length]
         other.now = other.history[-1].timestamp
         other.run = Interpreter(self.machine, FACTS, random=self.run.random)
-        other.timers, other._heap, other.tasks = {}, [], {}
+        other.timers, other._heap, other.tasks, other.calls = {}, [], {}, {}
         other._count = itertools.count()
         other.run.restore(other.history)
         other.take(other.run.resume(other.now))
         # Tasks that were handed out are answered as if by the worker that has them.
         for event_id, visit in list(other.run.tasks.items()):
             assert visit.task is not None
-            if visit.task.started_at is not None:
+            if visit.task.kind == "Task" and visit.task.is_submitted:
+                result = visit.effective_input or other.run.work_input(visit)
+                other.take(other.run.apply(TaskSucceeded(event_id, result), other.now))
+            elif visit.task.kind == "Activity" and visit.task.started_at is not None:
                 payload = visit.effective_input or visit.input
                 resource = getattr(visit.state, "resource", "")
                 other._answer(event_id, ScheduleActivity(event_id, resource, payload))
@@ -129,15 +139,28 @@ class Driver:
         self.history += progress.events
         for command in progress.commands:
             match command:
+                case CallService(event_id) | StartMapRun(event_id):
+                    self.calls[event_id] = command
                 case ScheduleActivity(event_id):
                     self.tasks[event_id] = command
                 case CancelTask(event_id):
                     self.tasks.pop(event_id, None)
+                    self.calls.pop(event_id, None)
                 case StartTimer(timer, at):
                     self.timers[timer] = at
                     heapq.heappush(self._heap, (at, next(self._count), timer))
                 case StopTimer(timer):
                     self.timers.pop(timer, None)
+
+    def _call(self, event_id: int, call: CallService | StartMapRun) -> None:
+        """Services echo their parameters, and Map runs their items."""
+        if isinstance(call, StartMapRun):
+            result = Payload([each.value for each in call.inputs])
+        else:
+            result = call.parameters
+            if call.resource.pattern is not None:
+                self.take(self.run.apply(TaskSubmitted(event_id, Payload("taken")), self.now))
+        self.take(self.run.apply(TaskSucceeded(event_id, result), self.now))
 
     def _work(self, event_id: int, task: ScheduleActivity) -> None:
         self.take(self.run.apply(ActivityStarted(event_id, "worker"), self.now))

@@ -599,6 +599,34 @@ SCENARIOS: dict[str, tuple[dict[str, Any], Any]] = {
         ),
         {},
     ),
+    "services, and a distributed map": (
+        machine(
+            {
+                "start": task(
+                    "arn:aws:states:::states:startExecution", Parameters={"a.$": "$.n"}, Next="wait"
+                ),
+                "wait": task(
+                    "arn:aws:states:::sqs:sendMessage.waitForTaskToken",
+                    Parameters={"Token.$": "$$.Task.Token", "a.$": "$.a"},
+                    Next="map",
+                ),
+                "map": {
+                    "Type": "Map",
+                    "ItemsPath": "$.items",
+                    "Label": "many",
+                    "ItemBatcher": {"MaxItemsPerBatch": 2, "BatchInput": {"b": 1}},
+                    "ItemProcessor": {
+                        "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
+                        **machine({"each": {"Type": "Pass", "End": True}}),
+                    },
+                    "InputPath": "$$.Execution.Input",
+                    "ResultPath": "$.batches",
+                    "End": True,
+                },
+            }
+        ),
+        {"n": 1, "items": [1, 2, 3]},
+    ),
     "failing map": (
         machine(
             {

@@ -100,7 +100,7 @@ def context_object(
         "State": state,
     }
     if visit.has_token:
-        context["Task"] = {"Token": run.next_token()}
+        context["Task"] = {"Token": run.token_of(visit)}
     item = item or run.enclosing_item(visit.branch)
     if item is not None:
         context["Map"] = {"Item": {"Index": item[0], "Value": item[1]}}

@@ -65,16 +65,20 @@ def _exited(run: Interpreter, event: HistoryEvent, branch: Branch) -> None:
 
 
 def _activity_scheduled(run: Interpreter, event: HistoryEvent, branch: Branch) -> None:
-    _scheduled(run, event, _begun(run, event, branch), "Activity")
+    visit = _begun(run, event, branch)
+    visit.effective_input = cast("Payload", event.details["input"])
+    _scheduled(run, event, visit, "Activity")
 
 
 def _task_scheduled(run: Interpreter, event: HistoryEvent, branch: Branch) -> None:
     facts = {name: event.details[name] for name in ("resource", "resourceType")}
-    _scheduled(run, event, _begun(run, event, branch), "Task", facts)
+    visit = _begun(run, event, branch)
+    visit.effective_input = cast("Payload", event.details["parameters"])
+    _scheduled(run, event, visit, "Task", facts)
 
 
 def _map_run_started(run: Interpreter, event: HistoryEvent, branch: Branch) -> None:
-    _scheduled(run, event, _visit(branch), "MapRun")
+    _scheduled(run, event, _visit(branch), "MapRun", {"mapRunArn": event.details["mapRunArn"]})
     branch.tail = event.id
 
 
@@ -103,6 +107,9 @@ def _task_started(run: Interpreter, event: HistoryEvent, branch: Branch) -> None
 
 
 def _task_submitted(run: Interpreter, event: HistoryEvent, branch: Branch) -> None:
+    task = _visit(branch).task
+    assert task is not None
+    task.is_submitted = True
     branch.tail = event.id
 
 

@@ -13,14 +13,13 @@ from collections.abc import Callable, Iterable, Mapping
 from random import Random
 from typing import NamedTuple
 
-from aiowfm.asl import messages, model, recovery, states
+from aiowfm.asl import messages, model, recovery, states, tasks
 from aiowfm.asl.context import ExecutionFacts
 from aiowfm.asl.dialect import Exit
 from aiowfm.asl.errors import (
     DATA_LIMIT_EXCEEDED,
     QUERY_EVALUATION_ERROR,
     RUNTIME,
-    TIMEOUT,
     EvaluationError,
     Failure,
 )
@@ -31,7 +30,6 @@ from aiowfm.asl.intrinsic_functions import uuid4
 from aiowfm.asl.messages import (
     CancelTask,
     Command,
-    ScheduleActivity,
     StartTimer,
     StopTimer,
     Timer,
@@ -126,7 +124,7 @@ class Interpreter:
                 failure = Failure(event.error, event.cause, now)
                 self.record(self.branches[0], "ExecutionAborted", failure.details(), after=0)
             elif event.event_id in self.tasks:
-                self._apply_to_task(event, self.tasks[event.event_id])
+                tasks.apply_to_task(self, event, self.tasks[event.event_id])
         return self._run()
 
     def go_on_running(self, now: float) -> Progress:
@@ -165,7 +163,7 @@ class Interpreter:
         if self.status == "RUNNING":
             self._start_execution_timer()
             for visit in self.tasks.values():
-                self._resume_task(visit)
+                tasks.resume(self, visit)
             for branch in list(self.branches.values()):
                 self.go_on(branch)
         return self._run()
@@ -229,18 +227,9 @@ class Interpreter:
         machine = self.facts.state_machine_arn.replace(":stateMachine:", ":mapRun:")
         return f"{machine}/{label}:{uuid4(self.entropy(2))}"
 
-    def next_token(self) -> str:
-        """The token of a task that the next event schedules."""
-        return self._token(self.last_event_id + 1)
-
-    def start_task_timers(self, visit: Visit) -> None:
-        """Let the clocks of the task run from now on."""
-        task = visit.task
-        assert task is not None
-        if task.timeout_seconds is not None:
-            timer = Timer(TimerKind.TASK, task.event_id)
-            self.commands.append(StartTimer(timer, self.now + task.timeout_seconds))
-        self._start_heartbeat_timer(visit)
+    def token_of(self, visit: Visit) -> str:
+        """The token of the task of *visit*, which the next event schedules if none has yet."""
+        return self._token(visit.task.event_id if visit.task else self.last_event_id + 1)
 
     def start_timer(self, visit: Visit, at: float) -> None:
         """Let the branch of *visit* go on at *at*."""
@@ -389,35 +378,6 @@ class Interpreter:
             )
         self.go_on(parent.branch)
 
-    def _apply_to_task(self, event: messages.TaskEvent, visit: Visit) -> None:
-        branch, task = visit.branch, visit.task
-        assert task is not None
-        details: dict[str, object]
-        match event:
-            case messages.ActivityStarted(_, worker_name):
-                details = {} if worker_name is None else {"workerName": worker_name}
-                self.record(branch, "ActivityStarted", details)
-                self.start_task_timers(visit)
-                return
-            case messages.TaskHeartbeat():
-                self._start_heartbeat_timer(visit)
-                return
-            case messages.TaskSubmitted(_, output):
-                self.record(branch, "TaskSubmitted", {**task.facts, "output": output})
-                return
-            case messages.TaskSucceeded(_, output):
-                self._stop_task_timers(visit)
-                if task.kind == "MapRun":
-                    self.record(branch, "MapRunSucceeded", memo=output)
-                else:
-                    details = {**task.facts, "output": output}
-                    self.record(branch, task.kind + "Succeeded", details)
-            case messages.TaskFailed(_, error, cause):
-                self._stop_task_timers(visit)
-                failure = Failure(error, cause, self.now)
-                self.record(branch, task.kind + "Failed", {**task.facts, **failure.details()})
-        self.go_on(branch)
-
     def _fired(self, timer: Timer) -> None:
         if timer.kind is TimerKind.EXECUTION:
             self.record(self.branches[0], "ExecutionTimedOut", after=0)
@@ -427,53 +387,12 @@ class Interpreter:
                 visit.has_timer = False
                 self.go_on(visit.branch)
         elif timer.event_id in self.tasks:
-            visit = self.tasks[timer.event_id]
-            self._stop_task_timers(visit)
-            self.commands.append(CancelTask(timer.event_id))
-            assert visit.task is not None
-            self.record(
-                visit.branch,
-                visit.task.kind + "TimedOut",
-                {**visit.task.facts, "error": TIMEOUT},
-                memo=timer.kind is TimerKind.HEARTBEAT,
-            )
-            self.go_on(visit.branch)
-
-    def _start_heartbeat_timer(self, visit: Visit) -> None:
-        task = visit.task
-        assert task is not None
-        if task.heartbeat_seconds is not None:
-            timer = Timer(TimerKind.HEARTBEAT, task.event_id)
-            self.commands.append(StartTimer(timer, self.now + task.heartbeat_seconds))
-
-    def _stop_task_timers(self, visit: Visit) -> None:
-        task = visit.task
-        assert task is not None
-        if task.timeout_seconds is not None:
-            self.commands.append(StopTimer(Timer(TimerKind.TASK, task.event_id)))
-        if task.heartbeat_seconds is not None:
-            self.commands.append(StopTimer(Timer(TimerKind.HEARTBEAT, task.event_id)))
+            tasks.time_out(self, self.tasks[timer.event_id], timer.kind)
 
     def _start_execution_timer(self) -> None:
         if self.machine.timeout_seconds is not None:
             at = self.started_at + self.machine.timeout_seconds
             self.commands.append(StartTimer(Timer(TimerKind.EXECUTION, 0), at))
-
-    def _resume_task(self, visit: Visit) -> None:
-        task, state = visit.task, visit.state
-        assert task is not None
-        assert isinstance(state, model.TaskState)
-        if task.started_at is None:
-            payload = self.work_input(visit)
-            self.commands.append(ScheduleActivity(task.event_id, state.resource, payload))
-            return
-        for kind, seconds in (
-            (TimerKind.TASK, task.timeout_seconds),
-            (TimerKind.HEARTBEAT, task.heartbeat_seconds),
-        ):
-            if seconds is not None:
-                timer = Timer(kind, task.event_id)
-                self.commands.append(StartTimer(timer, task.started_at + seconds))
 
     def _abandon(self, branch: Branch) -> None:
         branch.is_abandoned = True
@@ -482,7 +401,7 @@ class Interpreter:
         if visit is None:
             return
         if visit.task is not None:
-            self._stop_task_timers(visit)
+            tasks.stop_timers(self, visit)
             self.commands.append(CancelTask(visit.task.event_id))
             self.tasks.pop(visit.task.event_id, None)
         if self._waiting.pop(visit.entered_id, None) is not None:

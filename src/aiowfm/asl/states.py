@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from aiowfm.asl import model
-from aiowfm.asl.batches import batches
+from aiowfm.asl import model, tasks
 from aiowfm.asl.errors import DATA_LIMIT_EXCEEDED, EvaluationError, Failure
-from aiowfm.asl.intrinsic_functions import uuid4
-from aiowfm.asl.messages import CallService, ScheduleActivity, StartMapRun
+from aiowfm.asl.map_runs import map_run_command, max_concurrency
+from aiowfm.asl.messages import CallService, ScheduleActivity
 from aiowfm.asl.payload import Payload
 from aiowfm.asl.resources import ServiceResource, service_resource
 
@@ -131,7 +130,7 @@ def _call_service(
         details["taskCredentials"] = {"roleArn": role_arn}
     event = run.record(visit.branch, "TaskScheduled", details, memo=visit.attempts or None)
     run.record(visit.branch, "TaskStarted", shown)
-    run.start_task_timers(visit)
+    tasks.start_timers(run, visit)
     run.commands.append(CallService(event.id, resource, payload))
 
 
@@ -157,9 +156,9 @@ def _map(run: Interpreter, visit: Visit) -> None:
     if not visit.is_started:
         details = {"length": len(items)}
         run.record(visit.branch, "MapStateStarted", details, memo=visit.attempts or None)
-    limit = visit.dialect.number(run, visit, "MaxConcurrency", least=0)
+    limit = max_concurrency(run, visit)
     if state.processor.processor_config.mode == "DISTRIBUTED":
-        _map_run(run, visit, state, int(limit or 0))
+        _map_run(run, visit, state)
         return
     if not limit or limit > INLINE_MAP_CONCURRENCY:
         limit = INLINE_MAP_CONCURRENCY
@@ -170,26 +169,15 @@ def _map(run: Interpreter, visit: Visit) -> None:
         _leave_map(run, visit, result, state.next)
 
 
-def _map_run(run: Interpreter, visit: Visit, state: model.MapState, limit: int) -> None:
+def _map_run(run: Interpreter, visit: Visit, state: model.MapState) -> None:
     """Run the items of a distributed Map in executions of their own."""
     if visit.result is not None:
         _leave_map(run, visit, visit.result, state.next)
-        return
-    if visit.task is not None:
-        return
-    count = visit.dialect.number(run, visit, "ToleratedFailureCount", least=0)
-    percentage = visit.dialect.number(run, visit, "ToleratedFailurePercentage", least=0, most=100)
-    inputs = batches(run, visit, state, run.items(visit))
-    # Both limits hold where both are given; none tolerates nothing.
-    tolerated = [] if count is None else [count]
-    if percentage is not None:
-        tolerated.append(len(inputs) * percentage / 100)
-    label = state.label or uuid4(run.entropy(1))
-    arn = run.map_run_arn(label)
-    event = run.record(visit.branch, "MapRunStarted", {"mapRunArn": arn})
-    run.commands.append(
-        StartMapRun(event.id, arn, label, state.processor, inputs, limit, min(tolerated, default=0))
-    )
+    elif visit.task is None:
+        # What cannot be evaluated fails before the run begins.
+        command = map_run_command(run, visit, run.last_event_id + 1)
+        run.record(visit.branch, "MapRunStarted", {"mapRunArn": command.arn})
+        run.commands.append(command)
 
 
 def _leave_map(run: Interpreter, visit: Visit, result: Payload, target: str | None) -> None:

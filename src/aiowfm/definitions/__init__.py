@@ -19,14 +19,17 @@ from aiowfm.definitions.loader import (
     check_definitions,
     load_definitions,
 )
+from aiowfm.definitions.registry import DefinitionRegistry, check_for_engine
 
 __all__ = [
     "CALLBACK_RESOURCE",
     "CompilerOptions",
+    "DefinitionRegistry",
     "DefinitionSource",
     "DefinitionSources",
     "WorkflowDefinition",
     "check_definitions",
+    "check_for_engine",
     "compile_definition",
     "least_heartbeats",
     "load_definitions",

@@ -1,10 +1,12 @@
-"""What the child executions of a distributed Map get: items, or batches of them."""
+"""Runs of distributed Maps: what they need to be told, and what each child execution gets."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from aiowfm.asl import model
+from aiowfm.asl.intrinsic_functions import uuid4
+from aiowfm.asl.messages import StartMapRun
 from aiowfm.asl.payload import MAX_PAYLOAD_BYTES, JsonValue, Payload
 
 if TYPE_CHECKING:
@@ -12,7 +14,38 @@ if TYPE_CHECKING:
     from aiowfm.asl.interpreter import Interpreter
 
 
-def batches(
+def max_concurrency(run: Interpreter, visit: Visit) -> int:
+    """How many items a Map works on at once; 0: as many as there can be."""
+    return int(visit.dialect.number(run, visit, "MaxConcurrency", least=0) or 0)
+
+
+def map_run_command(run: Interpreter, visit: Visit, event_id: int) -> StartMapRun:
+    """What to ask for to run a distributed Map that this event starts or started."""
+    state = visit.state
+    assert isinstance(state, model.MapState)
+    inputs = _inputs(run, visit, state, run.items(visit))
+    count = visit.dialect.number(run, visit, "ToleratedFailureCount", least=0)
+    percentage = visit.dialect.number(run, visit, "ToleratedFailurePercentage", least=0, most=100)
+    # Both limits hold where both are given; none tolerates nothing.
+    tolerated = [] if count is None else [count]
+    if percentage is not None:
+        tolerated.append(len(inputs) * percentage / 100)
+    label = state.label or uuid4(run.entropy(1))
+    arn = run.map_run_arn(label) if visit.task is None else str(visit.task.facts["mapRunArn"])
+    if visit.task is not None:
+        label = arn.rpartition("/")[2].partition(":")[0]
+    return StartMapRun(
+        event_id,
+        arn,
+        label,
+        state.processor,
+        inputs,
+        max_concurrency(run, visit),
+        min(tolerated, default=0),
+    )
+
+
+def _inputs(
     run: Interpreter, visit: Visit, state: model.MapState, items: list[JsonValue]
 ) -> list[Payload]:
     """The inputs of the children, one for each item or, with ItemBatcher, for several."""
