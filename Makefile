@@ -8,7 +8,7 @@ BIN := .venv/bin
 run: .venv/.ready
 	$(BIN)/python -m examples.orders
 
-test: .venv/.ready .venv-aws/.ready lint types
+test: .venv/.ready .venv-aws/.ready .venv-awscli/.ready lint types
 	$(BIN)/pytest
 
 test-fast: .venv/.ready
@@ -26,7 +26,7 @@ format: .venv/.ready
 	$(BIN)/ruff format
 
 clean:
-	rm -rf .venv .venv-aws .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-aws .venv-awscli .mypy_cache .pytest_cache .ruff_cache
 
 .venv/.ready: pyproject.toml requirements/dev.txt
 	$(PYTHON) -m venv .venv
@@ -38,4 +38,10 @@ clean:
 .venv-aws/.ready: requirements/aws.txt
 	$(PYTHON) -m venv .venv-aws
 	.venv-aws/bin/pip install --quiet --requirement requirements/aws.txt
+	touch $@
+
+# So does the AWS CLI, which walks through the server.
+.venv-awscli/.ready: requirements/awscli.txt
+	$(PYTHON) -m venv .venv-awscli
+	.venv-awscli/bin/pip install --quiet --requirement requirements/awscli.txt
 	touch $@

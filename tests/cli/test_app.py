@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
@@ -54,6 +55,45 @@ def test_an_account_is_twelve_digits() -> None:
     done = CliRunner().invoke(app, ["serve", "--account-id", "1"])
     assert done.exit_code == 2
     assert "12 digits" in done.output
+
+
+def test_an_endpoint_for_messages_is_a_url() -> None:
+    done = CliRunner().invoke(app, ["serve", "--sqs-endpoint", "localhost"])
+    assert done.exit_code == 2
+    assert "not a URL" in done.output
+
+
+def serving_messages(**environment: str) -> subprocess.Popen[str]:
+    """A server with an endpoint for messages, and no credentials but those given."""
+    program = [sys.executable, "-m", "aiowfm", "serve", "--port", "0"]
+    program += ["--sqs-endpoint", "http://127.0.0.1:9"]
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    none = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+    metadata = {"AWS_EC2_METADATA_DISABLED": "true"}
+    return subprocess.Popen(
+        program, stderr=subprocess.PIPE, text=True, env=kept | none | metadata | environment
+    )
+
+
+def test_the_endpoint_for_messages_is_shown() -> None:
+    keys = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
+    with serving_messages(**keys) as server:
+        assert server.stderr is not None
+        said = server.stderr.readline() + server.stderr.readline()
+        server.send_signal(signal.SIGTERM)
+        said += server.stderr.read()
+    assert "sqs:sendMessage sends to http://127.0.0.1:9" in said
+    assert server.returncode == 0
+
+
+def test_messages_without_credentials_are_refused_at_the_start() -> None:
+    with serving_messages() as server:
+        assert server.stderr is not None
+        said = server.stderr.read()
+    assert server.returncode == 1
+    assert said.startswith("aiowfm: --sqs-endpoint: ")
+    assert "set AWS_ACCESS_KEY_ID" in said
+    assert "Traceback" not in said
 
 
 @pytest.mark.parametrize("missing", ["typer", "rich", "aiohttp"])

@@ -130,7 +130,7 @@ class Visit:
     @property
     def has_token(self) -> bool:
         """Whether the state waits for its task token to come back."""
-        return isinstance(self.state, model.TaskState) and self.state.waits_for_token
+        return isinstance(self.state, model.TaskState) and self.state.has_token
 
     @property
     def retry_count(self) -> int:

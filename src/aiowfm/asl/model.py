@@ -169,8 +169,9 @@ class TaskState(_Work):
     credentials: Any = None
 
     @cached_property
-    def waits_for_token(self) -> bool:
-        return self.resource.endswith(".waitForTaskToken")
+    def has_token(self) -> bool:
+        """Whether its task can be ended by whoever has its token."""
+        return self.resource.endswith((".waitForTaskToken", ".sync", ".sync:2"))
 
 
 class PassState(_Transition, _InputOutput):

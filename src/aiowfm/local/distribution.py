@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from aiowfm.asl.messages import StartMapRun, TaskFailed, TaskSucceeded
-from aiowfm.asl.model import StateMachine
+from aiowfm.asl.model import MapState, StateMachine
 from aiowfm.asl.payload import Payload
 from aiowfm.local.executions import Run
 from aiowfm.local.machines import Revision
@@ -42,6 +42,15 @@ class _Distributed:
     running: dict[int, Run] = field(default_factory=dict)
     outputs: dict[int, Payload] = field(default_factory=dict)
     failures: int = 0
+    is_batched: bool = False
+
+    def items(self, payload: Payload) -> int:
+        """How many items a child gets."""
+        value = payload.value
+        if self.is_batched and isinstance(value, dict):
+            items = value.get("Items")
+            return len(items) if isinstance(items, list) else 1
+        return 1
 
 
 class Distribution:
@@ -64,7 +73,6 @@ class Distribution:
             max_concurrency=command.max_concurrency,
             tolerated_failure_count=int(command.tolerated_failures),
         )
-        record.executions["pending"] = record.items["pending"] = len(command.inputs)
         self._service.map_runs.add(record)
         going_on = _Distributed(
             task,
@@ -73,7 +81,10 @@ class Distribution:
             command,
             _revision(run, command),
             deque(enumerate(command.inputs)),
+            is_batched=_is_batched(run, command),
         )
+        for payload in command.inputs:
+            self._count(going_on, "pending", 1, payload)
         self._by_task[task] = going_on
         self._fill(going_on)
 
@@ -88,8 +99,8 @@ class Distribution:
         if going_on is None:
             return
         going_on.running.pop(index, None)
-        self._count(going_on, "running", -1)
-        self._count(going_on, _COUNTS[run.status], 1)
+        self._count(going_on, "running", -1, run.input)
+        self._count(going_on, _COUNTS[run.status], 1, run.input)
         if run.status == "SUCCEEDED" and run.output is not None:
             going_on.outputs[index] = run.output
         else:
@@ -106,8 +117,8 @@ class Distribution:
         limit = going_on.record.max_concurrency or MOST_AT_ONCE
         while going_on.pending and len(going_on.running) < limit:
             index, payload = going_on.pending.popleft()
-            self._count(going_on, "pending", -1)
-            self._count(going_on, "running", 1)
+            self._count(going_on, "pending", -1, payload)
+            self._count(going_on, "running", 1, payload)
             child = self._start_child(going_on, payload)
             going_on.running[index] = child
             self._by_child[child.number] = (going_on, index)
@@ -140,15 +151,22 @@ class Distribution:
     def _end(self, going_on: _Distributed, status: str) -> None:
         going_on.record.status = status
         going_on.record.stopped_at = self._service.now()
-        self._count(going_on, "pending", -len(going_on.pending))
-        self._count(going_on, "aborted", len(going_on.pending))
+        for _, payload in going_on.pending:
+            self._count(going_on, "pending", -1, payload)
+            self._count(going_on, "aborted", 1, payload)
         going_on.pending.clear()
         for child in list(going_on.running.values()):
             self._service.executions.stop(child, None, None)
 
-    def _count(self, going_on: _Distributed, state: str, change: int) -> None:
+    def _count(self, going_on: _Distributed, state: str, change: int, payload: Payload) -> None:
+        """Count a child and its items as being, or no longer being, in *state*."""
         going_on.record.executions[state] += change
-        going_on.record.items[state] += change
+        going_on.record.items[state] += change * going_on.items(payload)
+
+
+def _is_batched(run: Run, command: StartMapRun) -> bool:
+    visit = run.interpreter and run.interpreter.tasks.get(command.event_id)
+    return bool(visit and isinstance(visit.state, MapState) and visit.state.item_batcher)
 
 
 def _revision(run: Run, command: StartMapRun) -> Revision:

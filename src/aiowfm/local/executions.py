@@ -7,12 +7,13 @@ import functools
 import logging
 import random
 from collections import defaultdict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import anyio
 import anyio.lowlevel
+from anyio.abc import TaskGroup
 
 from aiowfm.asl import messages
 from aiowfm.asl.context import ExecutionFacts
@@ -117,6 +118,7 @@ class Executions:
         self._todo: deque[Callable[[], None]] = deque()
         self._surroundings: Surroundings | None = None
         self._has_more = anyio.Event()
+        self._beside: TaskGroup | None = None
         self._by_arn: dict[str, Run] = {}
         self._by_machine: defaultdict[str, list[Run]] = defaultdict(list)
 
@@ -139,6 +141,7 @@ class Executions:
     async def run(self) -> None:
         """Fire timers, and go on with what is long, until cancelled."""
         async with anyio.create_task_group() as group:
+            self._beside = group
             group.start_soon(self._timers.run, self._fire)
             group.start_soon(self._go_on)
 
@@ -282,6 +285,24 @@ class Executions:
         """Do something soon, in a turn of its own."""
         self._todo.append(call)
         self._has_more.set()
+
+    def beside(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Do what takes time and raises nothing, while executions go on.
+
+        It is begun again where whoever drives the executions stops before it has ended.
+        """
+        self.later(functools.partial(self._begin, work))
+
+    def _begin(self, work: Callable[[], Awaitable[None]]) -> None:
+        assert self._beside is not None  # `_go_on` is what calls this
+        self._beside.start_soon(self._do, work)
+
+    async def _do(self, work: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await work()
+        except anyio.get_cancelled_exc_class():
+            self.beside(work)
+            raise
 
     def _continue(self, run: Run) -> None:
         interpreter = run.interpreter

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import functools
+import logging
+import random
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, TypeAlias
+
+import anyio
 
 from aiowfm.asl.messages import (
     CallService,
@@ -13,13 +19,24 @@ from aiowfm.asl.messages import (
 )
 from aiowfm.asl.payload import JsonValue, Payload, dump
 from aiowfm.asl.resources import ServiceResource, service_resource
+from aiowfm.errors import AiowfmError, BackendError, BackendUnavailableError
 from aiowfm.local.distribution import Distribution
 from aiowfm.local.errors import ServiceError
 from aiowfm.local.executions import Run
+from aiowfm.local.queues import SentMessage
 from aiowfm.local.tokens import TaskId
 
 if TYPE_CHECKING:
     from aiowfm.local.service import Service
+
+log = logging.getLogger("aiowfm.local")
+
+MOST_SENDS = 5  # of one message
+FIRST_PAUSE_SECONDS = 0.2
+LONGEST_HOLD_SECONDS = 5.0
+_CLIENT_FAILED = "SdkClientException"
+
+Send: TypeAlias = Callable[[], Awaitable[SentMessage]]
 
 _PATTERNS = {
     ("sqs", "sendMessage"): (None, "waitForTaskToken"),
@@ -40,6 +57,8 @@ class Integrations:
         self._distribution = Distribution(service)
         # Tasks that wait for an execution they started, by its number.
         self._waiting: dict[int, tuple[TaskId, ServiceResource]] = {}
+        # Messages on their way.
+        self._sending: dict[TaskId, anyio.Event] = {}
 
     def refusal(self, resource: str) -> str | None:
         called = service_resource(resource)
@@ -52,6 +71,8 @@ class Integrations:
 
     def call(self, run: Run, command: CallService) -> None:
         task = TaskId(run.number, command.event_id)
+        if not self._service.executions.awaits(task):
+            return
         parameters = command.parameters.value
         if not isinstance(parameters, dict):
             self._fail(task, "States.Runtime", "the parameters of a service are an object")
@@ -59,6 +80,16 @@ class Integrations:
             self._send_message(task, command.resource, parameters)
         else:
             self._start_execution(task, command.resource, parameters)
+
+    async def called(self, task: TaskId) -> None:
+        """Wait, for some seconds at most, until the service that a task calls has answered.
+
+        Whoever gets a message may use its token before we hear that it was sent.
+        """
+        sending = self._sending.get(task)
+        if sending is not None:
+            with anyio.move_on_after(LONGEST_HOLD_SECONDS):
+                await sending.wait()
 
     def start_map_run(self, run: Run, command: StartMapRun) -> None:
         self._distribution.start(run, command)
@@ -82,7 +113,52 @@ class Integrations:
         if not isinstance(url, str) or body is None:
             self._fail(task, "SQS.SqsException", "QueueUrl and MessageBody are required")
             return
-        message = self._service.queues.send(url, body if isinstance(body, str) else dump(body))
+        text = body if isinstance(body, str) else dump(body)
+        sender = self._service.sender
+        if sender is None:
+            self._sent(task, resource, self._service.queues.send(url, text))
+            return
+        options = {
+            name: value
+            for name, value in parameters.items()
+            if name not in ("QueueUrl", "MessageBody")
+        }
+        send = functools.partial(sender.send, url, text, options)
+        self._sending[task] = anyio.Event()
+        self._service.executions.beside(functools.partial(self._deliver, task, resource, send))
+
+    async def _deliver(self, task: TaskId, resource: ServiceResource, send: Send) -> None:
+        await self._try(task, resource, send)
+        self._sending.pop(task).set()
+
+    async def _try(self, task: TaskId, resource: ServiceResource, send: Send) -> None:
+        """Send a message, several times if need be, while the task still waits for that."""
+        for pause in (*_pauses(), None):
+            if not self._service.executions.awaits(task):
+                return
+            try:
+                message = await send()
+            except BackendUnavailableError as exc:
+                if pause is None:
+                    cause = f"{exc} (tried {MOST_SENDS} times)"
+                    self._fail(task, f"SQS.{_CLIENT_FAILED}", cause)
+                    return
+                log.warning("a message could not be sent, which is tried again: %s", exc)
+                await anyio.sleep(pause)
+            except AiowfmError as exc:
+                code = exc.code if isinstance(exc, BackendError) else _CLIENT_FAILED
+                self._fail(task, f"SQS.{code}", str(exc))
+                return
+            except Exception as exc:
+                # A defect of ours fails this task and must not stop the executions.
+                log.exception("a message could not be sent")
+                self._fail(task, f"SQS.{_CLIENT_FAILED}", f"{type(exc).__name__}; the log says why")
+                return
+            else:
+                self._sent(task, resource, message)
+                return
+
+    def _sent(self, task: TaskId, resource: ServiceResource, message: SentMessage) -> None:
         answer: JsonValue = {"MD5OfMessageBody": message.md5, "MessageId": message.id}
         self._answered(task, resource, answer)
 
@@ -130,6 +206,13 @@ class Integrations:
 
     def _fail(self, task: TaskId, error: str, cause: str) -> None:
         self._service.executions.apply(task, TaskFailed(task.event_id, error, cause))
+
+
+def _pauses() -> list[float]:
+    """Between one try and the next: exponential, with jitter."""
+    return [
+        random.uniform(0.5, 1.0) * FIRST_PAUSE_SECONDS * 2**fault for fault in range(MOST_SENDS - 1)
+    ]
 
 
 def _described(run: Run, *, as_json: bool) -> JsonValue:

@@ -29,7 +29,7 @@ from aiowfm.local.machines import Machine, Machines, Settings, Target
 from aiowfm.local.map_runs import MapRuns
 from aiowfm.local.operations.table import OPERATIONS
 from aiowfm.local.paging import Pages
-from aiowfm.local.queues import Queues
+from aiowfm.local.queues import MessageSender, Queues
 from aiowfm.local.store import MemoryStore, Store
 from aiowfm.local.tags import merged
 from aiowfm.local.tokens import TaskId, TokenMint
@@ -46,8 +46,18 @@ class Service:
         region: str,
         account_id: str,
         store: Store | None = None,
+        sender: MessageSender | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
+        """Make a service; nothing runs yet.
+
+        Args:
+            region: Part of the ARNs.
+            account_id: Part of the ARNs.
+            store: Where histories are kept; None: in memory.
+            sender: Where the messages of `sqs:sendMessage` go; None: to `queues`.
+            now: The time in seconds since the epoch.
+        """
         self.arns = Arns(region, account_id)
         self.role_arn = f"arn:aws:iam::{account_id}:role/aiowfm"
         self.now = now
@@ -62,7 +72,9 @@ class Service:
             self.arns.prefix, self._store, self.activities, now, self._mint.token
         )
         self.queues = Queues()
-        self.executions.surround(Integrations(self))
+        self.sender = sender
+        self._integrations = Integrations(self)
+        self.executions.surround(self._integrations)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -251,6 +263,7 @@ class Service:
         return task
 
     async def _finish_task(self, task: TaskId, event: TaskEvent) -> None:
+        await self._integrations.called(task)
         if not self.executions.apply(task, event):
             raise ServiceError(
                 "TaskTimedOut",
