@@ -425,3 +425,205 @@ def test_a_state_needs_a_name_of_at_most_80_characters() -> None:
     found = messages(definition)
     assert "the name of a state must be a string that is not empty, not ''" in found
     assert any("the name of a state must be at most 80 characters" in each for each in found)
+
+
+def jsonata(**fields: Any) -> dict[str, Any]:
+    return machine({**PASS, **fields}, QueryLanguage="JSONata")
+
+
+def mapping(**fields: Any) -> dict[str, Any]:
+    processor = {"StartAt": "in", "States": {"in": PASS}}
+    return machine({"Type": "Map", "ItemProcessor": processor, "End": True, **fields})
+
+
+def caught(**fields: Any) -> dict[str, Any]:
+    definition = machine({**TASK, "Catch": [{"ErrorEquals": ["x"], "Next": "to", **fields}]})
+    definition["States"]["to"] = PASS
+    return definition
+
+
+@pytest.mark.parametrize(
+    ("definition", "steps", "message"),
+    [
+        pytest.param(
+            machine({**PASS, "InputPath": "rubbish"}),
+            ("InputPath",),
+            "InputPath: 'rubbish' is not a path: paths begin with '$'",
+            id="InputPath",
+        ),
+        pytest.param(
+            machine({**PASS, "OutputPath": "$.a["}),
+            ("OutputPath",),
+            "OutputPath: '$.a[' is not a path",
+            id="OutputPath",
+        ),
+        pytest.param(
+            mapping(ItemsPath="States.Array(1)"),
+            ("ItemsPath",),
+            "ItemsPath: 'States.Array(1)' is not a path",
+            id="a call is no path",
+        ),
+        pytest.param(
+            machine({**PASS, "ResultPath": "$.a[*]"}),
+            ("ResultPath",),
+            "ResultPath: '$.a[*]' may lead to several places: it must lead to one",
+            id="ResultPath to several places",
+        ),
+        pytest.param(
+            machine({**PASS, "ResultPath": "$$.Execution"}),
+            ("ResultPath",),
+            "ResultPath: '$$.Execution' is no place in the input",
+            id="ResultPath into the context",
+        ),
+        pytest.param(
+            caught(ResultPath="error"),
+            ("Catch", 0, "ResultPath"),
+            "ResultPath: 'error' is not a path",
+            id="ResultPath of a catcher",
+        ),
+        pytest.param(
+            machine({"Type": "Wait", "SecondsPath": "$.", "End": True}),
+            ("SecondsPath",),
+            "SecondsPath: '$.' is not a path",
+            id="SecondsPath",
+        ),
+        pytest.param(
+            machine({**TASK, "TimeoutSecondsPath": "t"}),
+            ("TimeoutSecondsPath",),
+            "TimeoutSecondsPath: 't' is not a path",
+            id="TimeoutSecondsPath",
+        ),
+        pytest.param(
+            mapping(MaxConcurrencyPath="$$.Execution.Input.n"),
+            ("MaxConcurrencyPath",),
+            "MaxConcurrencyPath: '$$.Execution.Input.n' leads into the context object",
+            id="a number in the context",
+        ),
+        pytest.param(
+            mapping(ItemBatcher={"MaxItemsPerBatchPath": "n"}),
+            ("ItemBatcher", "MaxItemsPerBatchPath"),
+            "MaxItemsPerBatchPath: 'n' is not a path",
+            id="ItemBatcher",
+        ),
+        pytest.param(
+            machine({"Type": "Fail", "ErrorPath": "States.Hash($.a"}),
+            ("ErrorPath",),
+            "ErrorPath: 'States.Hash($.a', character 16",
+            id="ErrorPath with half a call",
+        ),
+        pytest.param(
+            machine({"Type": "Fail", "CausePath": "States.MathAdd($.a, 1)"}),
+            ("CausePath",),
+            "CausePath: 'States.MathAdd($.a, 1)' does not give a string",
+            id="CausePath with a number",
+        ),
+        pytest.param(
+            machine({**TASK, "Parameters": {"list": [{"x.$": "nopath"}]}}),
+            ("Parameters", "list", 0),
+            "x.$ must be a path or call a function: 'nopath' is not a path",
+            id="Parameters",
+        ),
+        pytest.param(
+            machine({**TASK, "ResultSelector": {"x.$": "States.Nothing()"}}),
+            ("ResultSelector",),
+            "there is no function States.Nothing",
+            id="ResultSelector with an unknown function",
+        ),
+        pytest.param(
+            mapping(ItemSelector={"x.$": 1}),
+            ("ItemSelector",),
+            "x.$ must be a path or call a function: the value of the field 'x.$' must be a path",
+            id="ItemSelector",
+        ),
+        pytest.param(
+            machine({"Type": "Wait", "Seconds": 1, "Assign": {"x.$": "$x y"}, "End": True}),
+            ("Assign",),
+            "x.$ must be a path or call a function: '$x y' is not a path",
+            id="Assign of a Wait",
+        ),
+        pytest.param(
+            caught(Assign={"x.$": "y"}),
+            ("Catch", 0, "Assign"),
+            "x.$ must be a path or call a function: 'y' is not a path",
+            id="Assign of a catcher",
+        ),
+        pytest.param(
+            choice({"Variable": "foo", "IsNull": True, "Next": "to"}),
+            ("Choices", 0, "Variable"),
+            "Variable: 'foo' is not a path",
+            id="Variable",
+        ),
+        pytest.param(
+            choice({"Not": {"Variable": "$.a", "StringEqualsPath": "b"}, "Next": "to"}),
+            ("Choices", 0, "Not", "StringEqualsPath"),
+            "StringEqualsPath: 'b' is not a path",
+            id="operand that is a path",
+        ),
+        pytest.param(
+            choice({"Variable": "$.a", "IsNull": True, "Assign": {"x.$": "y"}, "Next": "to"}),
+            ("Choices", 0, "Assign"),
+            "x.$ must be a path or call a function: 'y' is not a path",
+            id="Assign of a choice rule",
+        ),
+        pytest.param(
+            jsonata(Output={"a": ["{% $( %}"]}),
+            ("Output", "a", 0),
+            'a[0] is no JSONata expression: Expected ")" before end of expression (at character 2)',
+            id="JSONata",
+        ),
+        pytest.param(
+            machine(
+                {"Type": "Wait", "Seconds": "{% 1 + %}", "QueryLanguage": "JSONata", "End": True}
+            ),
+            ("Seconds",),
+            "Seconds is no JSONata expression",
+            id="JSONata of one state",
+        ),
+        pytest.param(
+            choice({"Condition": "{% a[1,2) %}", "Next": "to"}, QueryLanguage="JSONata"),
+            ("Choices", 0, "Condition"),
+            "Condition is no JSONata expression",
+            id="Condition",
+        ),
+    ],
+)
+def test_a_path_or_expression_that_cannot_be_read_is_refused(
+    definition: object, steps: tuple[str | int, ...], message: str
+) -> None:
+    finding = only(definition)
+    assert finding.pointer == ("States", "it", *steps)
+    assert message in finding.message
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "$",
+        "$$",
+        "$$.Map.Item.Value",
+        "$orders[0].id",
+        "$..price",
+        "$.lines[?(@.price > 10)].id",
+        # What AWS's library takes and the one used here does not.
+        "$.[0]",
+        "$.lines.length()",
+        "$.@type",
+        "$.lines[?(@.kind nin ['a (b)', \"c\"])]",
+        "$.concat('(', $.a)",
+    ],
+)
+def test_each_path_that_aws_takes_is_fine(path: str) -> None:
+    assert messages(machine({**PASS, "InputPath": path, "Parameters": {"x.$": path}})) == []
+
+
+@pytest.mark.parametrize("path", ["$.a(", "$.a]", "$.a[]", "$.a[?(@.b]", "$...", "$.a b", "$['a"])
+def test_what_aws_does_not_take_either_is_refused(path: str) -> None:
+    assert only(machine({**PASS, "InputPath": path})).pointer == ("States", "it", "InputPath")
+
+
+def test_data_is_not_looked_at() -> None:
+    result = {"x.$": "nopath", "InputPath": "rubbish", "y": "{% $( %}"}
+    assert messages(machine({**PASS, "Result": result})) == []
+    assert messages(machine({**PASS, "Parameters": {"InputPath": "x", "y": "{% $( %}"}})) == []
+    assert messages(jsonata(Comment="{% $( %}", Output={"x.$": "nopath"})) == []
+    assert messages(machine({**PASS, "InputPath": None, "ResultPath": None})) == []

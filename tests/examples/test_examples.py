@@ -60,6 +60,22 @@ def test_the_tutorial_quotes_the_problem_of_a_misspelt_resource(tmp_path: Path) 
 
 
 @pytest.mark.slow
+def test_the_client_of_the_server_prints_what_the_document_says(tmp_path: Path) -> None:
+    client, printed = list(_listings(ROOT / "docs" / "serve.md"))[2:4]
+    program = [sys.executable, "-m", "aiowfm", "serve", "--port", "0"]
+    with subprocess.Popen(program, stderr=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stderr is not None
+            url = re.search(r"http://\S+:\d+", server.stderr.readline())
+            assert url is not None
+            text = client.text.replace("http://127.0.0.1:8083", url[0])
+            (tmp_path / client.title).write_text(text)
+            assert _output_of(client.title, cwd=tmp_path) == printed.text
+        finally:
+            server.terminate()
+
+
+@pytest.mark.slow
 def test_hello_greets() -> None:
     assert _output_of("-m", "examples.hello", cwd=ROOT) == "Hello, world!\n"
 

@@ -486,3 +486,25 @@ async def test_a_defect_of_the_sender_fails_the_task_alone() -> None:
         assert (await ended(service, after)).status == "SUCCEEDED"
     assert (run.status, run.error) == ("FAILED", "SQS.SdkClientException")
     assert "TypeError" in (run.cause or "")
+
+
+async def test_a_map_whose_items_would_be_read_elsewhere_fails_when_it_is_reached(
+    service: Service,
+) -> None:
+    states = {
+        "map": {
+            "Type": "Map",
+            "ItemReader": {"Resource": "arn:aws:states:::s3:getObject", "Parameters": {}},
+            "ItemProcessor": {
+                "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
+                "StartAt": "each",
+                "States": {"each": {"Type": "Pass", "End": True}},
+            },
+            "End": True,
+        }
+    }
+    definition = json.dumps({"StartAt": "map", "States": states})
+    arn = await service.create_state_machine("reading", definition, ROLE, {})
+    run = await service.start_execution(arn, "x", "[1]")
+    assert (run.status, run.error) == ("FAILED", "States.Runtime")
+    assert "arn:aws:states:::s3:getObject" in (run.cause or "")

@@ -12,8 +12,12 @@ from typing import Any
 
 from aiowfm.asl import timestamps
 from aiowfm.asl.choice import OPERATORS
-from aiowfm.asl.findings import LABEL, SCHEMA, Finding, Pointer, did_you_mean, shown
+from aiowfm.asl.findings import LABEL, SCHEMA, Finding, Pointer, did_you_mean, label, shown
+from aiowfm.asl.intrinsics import InvalidIntrinsicError, compile_intrinsic
+from aiowfm.asl.jsonata import InvalidExpressionError, expression_in
+from aiowfm.asl.jsonata import compile_expression as compile_jsonata
 from aiowfm.asl.model import ChoiceRule
+from aiowfm.asl.paths import InvalidPathError, compile_path
 from aiowfm.asl.shape import field_names
 from aiowfm.asl.templates import compile_expression
 
@@ -36,7 +40,68 @@ FORBIDDEN_IN_NAMES = re.compile(
 )
 MAX_LABEL_LENGTH = 40
 _WAITS = ("Seconds", "SecondsPath", "Timestamp", "TimestampPath")
-_TEMPLATES = ("Parameters", "ResultSelector", "ItemSelector", "Assign")
+
+# JSONPath: where the fields of a state hold paths, and where templates.
+_PATHS = ("InputPath", "OutputPath", "ItemsPath")
+_TARGETS = ("ResultPath",)
+_TEXT_PATHS = ("ErrorPath", "CausePath")
+_REFERENCES = (
+    "SecondsPath",
+    "TimestampPath",
+    "TimeoutSecondsPath",
+    "HeartbeatSecondsPath",
+)
+# These may not lead into the context object.
+_NUMBER_PATHS = (
+    "MaxConcurrencyPath",
+    "ToleratedFailureCountPath",
+    "ToleratedFailurePercentagePath",
+    "MaxItemsPerBatchPath",
+    "MaxInputBytesPerBatchPath",
+    "MaxItemsPath",
+)
+_TEMPLATES = ("Parameters", "ResultSelector", "ItemSelector", "Assign", "BatchInput", "Credentials")
+_GIVE_TEXT = re.compile(  # developer guide, "Fail workflow state"
+    r"States\.(Format|JsonToString|ArrayGetItem|Base64Encode|Base64Decode|Hash|UUID)\("
+)
+_NOT_A_PATH = "Value must be a valid JSONPath."
+_NOT_A_REFERENCE = "Value is not a Reference Path"
+
+# Paths as AWS's library reads them, for those that ours refuses: `$.lines.length()`, `$.[0]`,
+# `$.@type`. They are fine on AWS, so here a state that comes to one fails, and no earlier.
+_QUOTED = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""
+_FILTER = rf"(?:[^()'\"]|{_QUOTED}|\((?:[^()'\"]|{_QUOTED})*\))+"
+_FINE_ON_AWS = re.compile(
+    r"\$(?:\$|[^\W\d]\w*)?(?:"
+    rf"\.\.?(?:(?=\[)|\*|[^\s.\[\](){{}}'\",*?]+(?:\((?:[^()'\"]|{_QUOTED})*\))?(?=[.\[]|\Z))"
+    rf"|\[(?:\*|[\d\s,:-]+|\s*(?:{_QUOTED})(?:\s*,\s*(?:{_QUOTED}))*\s*|\?\s*\({_FILTER}\))\]"
+    r")+"
+)
+_OF_MANY = re.compile(rf"{_QUOTED}|(?P<many>\.\.|[*?(,:])")
+
+# JSONata: the fields that may hold expressions, at any depth.
+INVALID_JSONATA = "INVALID_JSONATA_EXPRESSION"
+_EXPRESSIONS = (
+    "Arguments",
+    "Output",
+    "Assign",
+    "Items",
+    "ItemSelector",
+    "ItemBatcher",
+    "ItemReader",
+    "ResultWriter",
+    "Credentials",
+    "Condition",
+    "Seconds",
+    "Timestamp",
+    "TimeoutSeconds",
+    "HeartbeatSeconds",
+    "MaxConcurrency",
+    "ToleratedFailureCount",
+    "ToleratedFailurePercentage",
+    "Error",
+    "Cause",
+)
 _COMBINATIONS = ("And", "Or", "Not")
 _OPERANDS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
     "string": (str, "a string"),
@@ -65,6 +130,11 @@ def state_problems(place: Place) -> Iterator[Finding]:
     """What is wrong with a state beyond its shape."""
     for rule in _RULES.get(str(place.state.get("Type")), ()):
         yield from rule(place)
+    if place.language == "JSONata":
+        yield from _expressions(place)
+    else:
+        yield from _paths(place)
+        yield from _templates(place)
 
 
 def express_problems(place: Place) -> Iterator[Finding]:
@@ -155,15 +225,82 @@ def _label(place: Place) -> Iterator[Finding]:
             return
 
 
+def _parts(place: Place) -> Iterator[tuple[Pointer, dict[str, Any]]]:
+    """The objects whose fields are evaluated: the state, and those in it that are no data."""
+    yield (), place.state
+    reader = _dict(place.state.get("ItemReader"))
+    yield ("ItemReader",), reader
+    yield ("ItemReader", "ReaderConfig"), _dict(reader.get("ReaderConfig"))
+    for field in ("ItemBatcher", "ResultWriter"):
+        yield (field,), _dict(place.state.get(field))
+    for field in ("Catch", "Choices"):
+        for index, part in enumerate(_list(place.state.get(field))):
+            yield (field, index), _dict(part)
+
+
+def _paths(place: Place) -> Iterator[Finding]:
+    """Fields that are paths, or null, which the shape allows where it means something."""
+    for steps, part in _parts(place):
+        for field, value in part.items():
+            if not isinstance(value, str):
+                continue
+            aws = _NOT_A_REFERENCE
+            if field in _PATHS:
+                problem, aws = _path_problem(value), _NOT_A_PATH
+            elif field in _TARGETS:
+                problem = _target_problem(value)
+            elif field in _TEXT_PATHS:
+                problem, aws = _text_problem(value), _NOT_A_PATH
+            elif field in _REFERENCES:
+                problem = _path_problem(value)
+            elif field in _NUMBER_PATHS:
+                problem = _path_problem(value)
+                if not problem and value.startswith("$$"):
+                    problem = f"{value!r} leads into the context object, which is not allowed here"
+            else:
+                continue
+            if problem:
+                yield place.finding(f"{field}: {problem}", *steps, field, aws=aws)
+
+
+def _path_problem(text: str) -> str | None:
+    try:
+        compile_path(text)
+    except InvalidPathError as exc:
+        return None if _FINE_ON_AWS.fullmatch(text) else str(exc)
+    return None
+
+
+def _target_problem(text: str) -> str | None:
+    """What keeps *text* from being a place to write to."""
+    if problem := _path_problem(text):
+        return problem
+    if re.match(r"\$[^.\[]", text):
+        return f"{text!r} is no place in the input: only paths that begin with '$.' or '$[' are"
+    if any(match["many"] for match in _OF_MANY.finditer(text)):
+        return f"{text!r} may lead to several places: it must lead to one"
+    return None
+
+
+def _text_problem(text: str) -> str | None:
+    """What keeps *text* from being a path, or a function that gives a string."""
+    if not text.startswith("States."):
+        return _path_problem(text)
+    try:
+        compile_intrinsic(text)
+    except InvalidIntrinsicError as exc:
+        return str(exc)
+    return None if _GIVE_TEXT.match(text) else f"{text!r} does not give a string"
+
+
 def _templates(place: Place) -> Iterator[Finding]:
     """The members of payload templates whose names end in `.$` are paths or calls."""
-    if place.language == "JSONata":
-        return
     waiting: list[tuple[Pointer, object]] = [
-        ((field,), place.state[field]) for field in _TEMPLATES if field in place.state
+        ((*steps, field), part[field])
+        for steps, part in _parts(place)
+        for field in _TEMPLATES
+        if field in part
     ]
-    for index, catcher in enumerate(_list(place.state.get("Catch"))):
-        waiting.append((("Catch", index, "Assign"), _dict(catcher).get("Assign")))
     while waiting:
         pointer, value = waiting.pop()
         if isinstance(value, list):
@@ -175,11 +312,40 @@ def _templates(place: Place) -> Iterator[Finding]:
             try:
                 compile_expression(key, item)
             except ValueError as exc:
+                if isinstance(item, str) and _FINE_ON_AWS.fullmatch(item):
+                    continue
                 yield place.finding(
                     f"{key} must be a path or call a function: {exc}",
                     *pointer,
                     aws=f"The value for the field '{key}' must be a valid JSONPath"
                     " or a valid intrinsic function call",
+                )
+
+
+def _expressions(place: Place) -> Iterator[Finding]:
+    """Strings that are `{% … %}` hold JSONata."""
+    waiting: list[tuple[Pointer, object]] = [
+        ((*steps, field), part[field])
+        for steps, part in _parts(place)
+        if steps[:1] in ((), ("Catch",), ("Choices",))  # the others are fields of the state
+        for field in _EXPRESSIONS
+        if field in part
+    ]
+    while waiting:
+        pointer, value = waiting.pop()
+        if isinstance(value, list):
+            waiting += [((*pointer, index), item) for index, item in enumerate(value)]
+        elif isinstance(value, dict):
+            waiting += [((*pointer, key), item) for key, item in value.items()]
+        elif isinstance(value, str) and (text := expression_in(value)) is not None:
+            try:
+                compile_jsonata(text)
+            except InvalidExpressionError as exc:
+                yield place.finding(
+                    f"{label(pointer)} is no JSONata expression: {exc}",
+                    *pointer,
+                    aws=exc.message,
+                    code=INVALID_JSONATA,
                 )
 
 
@@ -235,6 +401,11 @@ def _comparison(
 ) -> Iterator[Finding]:
     if "Variable" not in rule:
         yield place.finding(f"{operator} needs Variable: the path of what it compares", *steps)
+    fields = ["Variable", operator] if OPERATORS[operator].operand == "path" else ["Variable"]
+    for field in fields:
+        path = rule.get(field)
+        if isinstance(path, str) and (problem := _path_problem(path)):
+            yield place.finding(f"{field}: {problem}", *steps, field, aws=_NOT_A_REFERENCE)
     types, called = _OPERANDS[OPERATORS[operator].operand]
     operand = rule[operator]
     if not isinstance(operand, types) or (isinstance(operand, bool) and types is not bool):
@@ -244,13 +415,13 @@ def _comparison(
 
 _RULE_FIELDS = field_names(ChoiceRule)
 _RULES: Mapping[str, Sequence[Callable[[Place], Iterator[Finding]]]] = {
-    "Task": (_next_or_end, _value_or_path, _credentials, _templates),
-    "Pass": (_next_or_end, _templates),
+    "Task": (_next_or_end, _value_or_path, _credentials),
+    "Pass": (_next_or_end,),
     "Choice": (_choices,),
     "Wait": (_next_or_end, _one_duration, _timestamp),
     "Fail": (_value_or_path,),
-    "Parallel": (_next_or_end, _templates),
-    "Map": (_next_or_end, _one_processor, _value_or_path, _label, _templates),
+    "Parallel": (_next_or_end,),
+    "Map": (_next_or_end, _one_processor, _value_or_path, _label),
 }
 
 

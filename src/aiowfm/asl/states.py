@@ -152,6 +152,11 @@ def _parallel(run: Interpreter, visit: Visit) -> None:
 def _map(run: Interpreter, visit: Visit) -> None:
     state = visit.state
     assert isinstance(state, model.MapState)
+    for part in (state.item_reader, state.result_writer):
+        if part is not None and part.resource is not None:
+            refusal = run.refuses(part.resource)
+            if refusal is not None:
+                raise EvaluationError(refusal)
     items = run.items(visit)
     if not visit.is_started:
         details = {"length": len(items)}
