@@ -141,6 +141,7 @@ async def test_stop_inside_a_handler_is_refused_instead_of_waiting_for_itself() 
     async def work() -> None:
         with pytest.raises(EngineStateError, match="would wait for itself"):
             await engine.stop()
+        assert engine.state is EngineState.RUNNING
         raised.append("it did")
 
     async with engine:

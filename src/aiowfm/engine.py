@@ -219,9 +219,10 @@ class Engine:
                 end by themselves. None: `grace_seconds` of the configuration.
 
         Raises:
-            EngineStateError: it is not running.
+            EngineStateError: it is not running, or a handler of its own calls this.
         """
         life = self._require_life("stop()")
+        life.require_outside()
         self._grace_seconds = self.config.grace_seconds if grace is None else grace
         if self._state is EngineState.RUNNING:
             self._state = EngineState.STOPPING

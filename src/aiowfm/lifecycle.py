@@ -49,6 +49,13 @@ class Life:
     def is_over(self) -> bool:
         return self._over.is_set()
 
+    def require_outside(self) -> None:
+        """Refuse a caller that is part of this life and so cannot wait for its end."""
+        if _LIFE.get() is self:
+            raise EngineStateError(
+                "stop() inside a task of the engine would wait for itself: call it elsewhere"
+            )
+
     async def start(self) -> None:
         """Begin; returns when *body* is ready, or raises what it raised before that."""
         self._task = asyncio.create_task(self._run(), name="aiowfm")  # noqa: TID251  # the one exception
@@ -62,10 +69,6 @@ class Life:
 
     async def stop(self) -> None:
         """End; returns when *body* has returned. Cancelling hurries it."""
-        if _LIFE.get() is self:
-            raise EngineStateError(
-                "stop() inside a task of the engine would wait for itself: call it elsewhere"
-            )
         self.stopping.set()
         try:
             await self._over.wait()
