@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-import sys
+from aiowfm.cli.extras import needing
 
 
 def main() -> None:
     """Run the command that `sys.argv` names."""
-    try:
+    with needing("the command line", "cli", "rich", "typer"):
         from aiowfm.cli.app import app
-    except ModuleNotFoundError as exc:
-        missing = str(exc.name).partition(".")[0]
-        if missing not in ("rich", "typer"):
-            raise
-        sys.exit(
-            f"aiowfm: the command line needs {missing}, which is not installed:"
-            " pip install 'aiowfm[cli]'"
-        )
     app()

@@ -13,6 +13,7 @@ import anyio
 from anyio.abc import TaskGroup, TaskStatus
 from rich.console import Console
 
+from aiowfm.cli.extras import needing
 from aiowfm.errors import BackendError
 from aiowfm.local.queues import MessageSender
 from aiowfm.local.service import Service
@@ -63,16 +64,8 @@ async def _sender(settings: Settings) -> AsyncIterator[MessageSender | None]:
 
 
 async def _serve(service: Service, settings: Settings) -> None:
-    try:
+    with needing("the server", "cli,serve", "aiohttp", "botocore"):
         from aiowfm.serve import serve
-    except ModuleNotFoundError as exc:
-        missing = str(exc.name).partition(".")[0]
-        if missing not in ("aiohttp", "botocore"):
-            raise
-        sys.exit(
-            f"aiowfm: the server needs {missing}, which is not installed:"
-            " pip install 'aiowfm[cli,serve]'"
-        )
     console = Console(stderr=True)
     async with anyio.create_task_group() as group:
         await group.start(_stop_on_signal, group)

@@ -142,10 +142,6 @@ class Machines:
             raise missing(arn)
         return target.machine
 
-    def resolve(self, arn: str) -> tuple[Machine, Revision]:
-        """The machine, and the revision of it, that an execution of *arn* runs."""
-        return self.target(arn)[:2]
-
     def target(self, arn: str) -> Target:
         """What *arn* stands for; of an alias, one of its versions as the weights have it.
 
