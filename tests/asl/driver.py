@@ -114,13 +114,7 @@ class Driver:
 
     def resumed_at(self, length: int) -> Driver:
         """A new driver that has read only the first *length* events of this one's history."""
-        other = Driver.__new__(Driver)
-        other.machine, other.handlers = self.machine, self.handlers
-        other.history = self.history[:length]
-        other.now = other.history[-1].timestamp
-        other.run = Interpreter(self.machine, FACTS, random=self.run.random)
-        other.timers, other._heap, other.tasks, other.calls = {}, [], {}, {}
-        other._count = itertools.count()
+        other = self._with_history(self.history[:length])
         other.run.restore(other.history)
         other.take(other.run.resume(other.now))
         # Tasks that were handed out are answered as if by the worker that has them.
@@ -133,6 +127,24 @@ class Driver:
                 payload = visit.effective_input or visit.input
                 resource = getattr(visit.state, "resource", "")
                 other._answer(event_id, ScheduleActivity(event_id, resource, payload))
+        return other
+
+    def redriven(self, *, after: float = 0.0) -> Driver:
+        """A new driver that takes up this one's execution again, which has failed."""
+        other = self._with_history(self.history)
+        other.now += after
+        other.run.restore(other.history)
+        other.take(other.run.redrive(other.now))
+        return other
+
+    def _with_history(self, history: list[HistoryEvent]) -> Driver:
+        other = Driver.__new__(Driver)
+        other.machine, other.handlers = self.machine, self.handlers
+        other.history = list(history)
+        other.now = history[-1].timestamp
+        other.run = Interpreter(self.machine, FACTS, random=self.run.random)
+        other.timers, other._heap, other.tasks, other.calls = {}, [], {}, {}
+        other._count = itertools.count()
         return other
 
     def take(self, progress: Progress) -> None:

@@ -93,7 +93,7 @@ def context_object(
         "RoleArn": run.facts.role_arn,
     }
     if ":express:" not in run.facts.execution_arn:
-        execution["RedriveCount"] = 0
+        execution["RedriveCount"] = run.redrive_count
     context: dict[str, JsonValue] = {
         "Execution": execution,
         "StateMachine": {"Id": run.facts.state_machine_arn, "Name": run.facts.state_machine_name},

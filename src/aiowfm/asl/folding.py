@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 from aiowfm.asl import model
-from aiowfm.asl.errors import Failure
+from aiowfm.asl.errors import DATA_LIMIT_EXCEEDED, Failure
 from aiowfm.asl.frames import Branch, PendingTask, Visit
 from aiowfm.asl.history import HistoryEvent
 from aiowfm.asl.payload import Payload, parse
@@ -28,7 +28,7 @@ def fold(run: Interpreter, event: HistoryEvent, branch: Branch) -> None:
 
 
 def _started(run: Interpreter, event: HistoryEvent, branch: Branch) -> None:
-    run.started_at = event.timestamp
+    run.started_at = run.timed_from = event.timestamp
     run.input = cast("Payload", event.details["input"])
 
 
@@ -51,6 +51,7 @@ def _entered(run: Interpreter, event: HistoryEvent, branch: Branch) -> None:
 
 def _exited(run: Interpreter, event: HistoryEvent, branch: Branch) -> None:
     """The memo is the state to go to next, None at the end of the branch."""
+    run.abandon_children(_visit(branch))
     branch.data = cast("Payload", event.details["output"])
     branch.next = cast("str | None", event.memo)
     branch.visit = None
@@ -78,7 +79,10 @@ def _task_scheduled(run: Interpreter, event: HistoryEvent, branch: Branch) -> No
 
 
 def _map_run_started(run: Interpreter, event: HistoryEvent, branch: Branch) -> None:
-    _scheduled(run, event, _visit(branch), "MapRun", {"mapRunArn": event.details["mapRunArn"]})
+    visit = _visit(branch)
+    visit.map_run_arn = cast("str", event.details["mapRunArn"])
+    visit.map_run_redrives = cast("int", event.details.get("redriveCount", 0))
+    _scheduled(run, event, visit, "MapRun", {"mapRunArn": visit.map_run_arn})
     branch.tail = event.id
 
 
@@ -192,7 +196,6 @@ def _iteration_failed(run: Interpreter, event: HistoryEvent, branch: Branch) -> 
     error, cause = cast("tuple[str | None, str | None]", event.memo)
     visit = _visit(branch)
     branch.tail = visit.children[cast("int", event.details["index"])].tail
-    run.abandon_children(visit)
     visit.failure = Failure(error, cause, event.timestamp, is_of_child=True)
 
 
@@ -214,7 +217,6 @@ def _composite_failed(run: Interpreter, event: HistoryEvent, branch: Branch) -> 
     """The memo is error and cause, which AWS does not show here."""
     visit = _visit(branch)
     error, cause = cast("tuple[str | None, str | None]", event.memo)
-    run.abandon_children(visit)
     if visit.failure is None:
         visit.failure = Failure(error, cause, event.timestamp)
     visit.is_failed = True
@@ -238,7 +240,28 @@ def _execution_failed(run: Interpreter, event: HistoryEvent, branch: Branch) -> 
 def _ended(run: Interpreter, event: HistoryEvent, status: str) -> None:
     run.status = status
     run.stopped_at = event.timestamp
-    run.abandon_all()
+
+
+def _redriven(run: Interpreter, event: HistoryEvent, branch: Branch) -> None:
+    """All that has not been left begins anew: what failed, and what that cut off."""
+    was_too_large = run.failure is not None and run.failure.error == DATA_LIMIT_EXCEEDED
+    run.status = "RUNNING"
+    run.failure = run.stopped_at = None
+    run.redrive_count = cast("int", event.details["redriveCount"])
+    run.timed_from = event.timestamp
+    run.tasks.clear()
+    for each in list(run.branches.values()):
+        visit = each.visit
+        if each.is_abandoned or each.is_finished:
+            continue
+        each.tail = event.id
+        if visit is not None:
+            # What its parts gave is kept, unless just that was too large.
+            has_parts = bool(visit.children or visit.results or visit.map_run_arn)
+            if not has_parts or (was_too_large and visit.is_succeeded):
+                run.abandon_children(visit)
+                visit.reset()
+            visit.redrive(event.timestamp)
 
 
 def _visit(branch: Branch) -> Visit:
@@ -265,7 +288,7 @@ _FOLDS: dict[str, _Fold] = {
         ("ActivityFailed", "ActivityTimedOut", "TaskFailed", "TaskTimedOut", "MapRunFailed"),
         _task_failed,
     ),
-    "MapRunStarted": _map_run_started,
+    **dict.fromkeys(("MapRunStarted", "MapRunRedriven"), _map_run_started),
     "MapRunSucceeded": _map_run_succeeded,
     "EvaluationFailed": _evaluation_failed,
     "ParallelStateStarted": _parallel_started,
@@ -279,4 +302,5 @@ _FOLDS: dict[str, _Fold] = {
     "MapStateFailed": _composite_failed,
     "ExecutionSucceeded": _execution_succeeded,
     **dict.fromkeys(_FINAL_STATUSES, _execution_failed),
+    "ExecutionRedriven": _redriven,
 }

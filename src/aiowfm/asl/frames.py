@@ -92,6 +92,9 @@ class Visit:
         free_after: Events that the next iterations to start may follow.
         started_count: How many iterations were started.
         has_timer: A Wait or the pause before a retry is under way.
+        waits_from: What a Wait counts its seconds from: when the state was entered, or redriven.
+        map_run_arn: The Map run that was started, which a redrive takes up again.
+        map_run_redrives: How often the Map run was redriven.
         effective_input: Cached: the input after InputPath and Parameters.
         items: Cached: what a Map runs over.
     """
@@ -115,8 +118,14 @@ class Visit:
     free_after: list[int] = field(default_factory=list)
     started_count: int = 0
     has_timer: bool = False
+    waits_from: float = 0.0
+    map_run_arn: str | None = None
+    map_run_redrives: int = 0
     effective_input: Payload | None = None
     items: list[JsonValue] | None = None
+
+    def __post_init__(self) -> None:
+        self.waits_from = self.entered_at
 
     @property
     def dialect(self) -> Dialect:
@@ -152,3 +161,12 @@ class Visit:
         self.results = {}
         self.free_after = []
         self.started_count = 0
+        self.map_run_arn = None
+        self.map_run_redrives = 0
+
+    def redrive(self, now: float) -> None:
+        """Forget what failed or was cut off here, but not what its parts did."""
+        self.failure = self.task = None
+        self.is_failed = self.has_timer = False
+        self.attempts = []
+        self.waits_from = now

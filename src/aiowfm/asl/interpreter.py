@@ -61,6 +61,8 @@ class Interpreter:
         output: What it gave, once it succeeded.
         failure: Why it failed, timed out or was stopped.
         now: The time of the call that is being worked on, in seconds since the epoch.
+        timed_from: What its TimeoutSeconds count from: its start, or its last redrive.
+        redrive_count: How often it was redriven.
     """
 
     def __init__(
@@ -91,6 +93,8 @@ class Interpreter:
         self.output: Payload | None = None
         self.failure: Failure | None = None
         self.started_at = 0.0
+        self.timed_from = 0.0
+        self.redrive_count = 0
         self.stopped_at: float | None = None
         self.now = 0.0
         self.last_event_id = 0
@@ -157,11 +161,28 @@ class Interpreter:
             fold(self, event, self.branches[event.branch])
         self.commands.clear()
 
+    def redrive(self, now: float) -> Progress:
+        """Take up again, after `restore`, what has failed, timed out or been stopped.
+
+        What was left, and branches and iterations that came to a good end, stay as they
+        are; all other states that were entered begin anew, with their old input.
+        """
+        self.now = now
+        details = {"redriveCount": self.redrive_count + 1}
+        self.record(self.branches[0], "ExecutionRedriven", details, after=self.last_event_id)
+        self._start_execution_timer()
+        for branch in list(self.branches.values()):
+            self.go_on(branch)
+        return self._run()
+
     def resume(self, now: float) -> Progress:
         """Go on after `restore`; the commands name all tasks and timers under way."""
         self.now = now
         if self.status == "RUNNING":
             self._start_execution_timer()
+            for branch in list(self.branches.values()):
+                if branch.visit is not None and branch.visit.failure is not None:
+                    self.abandon_children(branch.visit)
             for visit in self.tasks.values():
                 tasks.resume(self, visit)
             for branch in list(self.branches.values()):
@@ -280,12 +301,6 @@ class Interpreter:
             self._abandon(child)
         visit.children = {}
 
-    def abandon_all(self) -> None:
-        """Stop all that goes on."""
-        self._abandon(self.branches[0])
-        self.commands.append(StopTimer(Timer(TimerKind.EXECUTION, 0)))
-        self._ready.clear()
-
     def items(self, visit: Visit) -> list[JsonValue]:
         """What a Map runs over, computed once."""
         if visit.items is None:
@@ -309,8 +324,10 @@ class Interpreter:
             branch = self._ready.popleft()
             if not branch.is_abandoned:
                 self._step(branch)
-        if self.status != "RUNNING":
+        if self.status != "RUNNING" and self.branches:
             self._ready.clear()
+            self._abandon(self.branches[0])
+            self.commands.append(StopTimer(Timer(TimerKind.EXECUTION, 0)))
         progress = Progress(self._events, self.commands)
         self._events, self.commands = [], []
         return progress
@@ -391,7 +408,7 @@ class Interpreter:
 
     def _start_execution_timer(self) -> None:
         if self.machine.timeout_seconds is not None:
-            at = self.started_at + self.machine.timeout_seconds
+            at = self.timed_from + self.machine.timeout_seconds
             self.commands.append(StartTimer(Timer(TimerKind.EXECUTION, 0), at))
 
     def _abandon(self, branch: Branch) -> None:

@@ -143,7 +143,7 @@ class JsonataDialect:
         assert isinstance(state, model.WaitState)
         seconds = self.number(run, visit, "Seconds", least=0)
         if seconds is not None:
-            return visit.entered_at + seconds
+            return visit.waits_from + seconds
         text = self.text(run, visit, "Timestamp") or ""
         instant = timestamps.parse(text)
         if instant is None:

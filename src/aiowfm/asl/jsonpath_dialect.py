@@ -110,7 +110,7 @@ class JsonPathDialect:
         state = visit.state
         assert isinstance(state, model.WaitState)
         if isinstance(state.seconds, int):
-            return visit.entered_at + state.seconds
+            return visit.waits_from + state.seconds
         if state.timestamp is not None:
             instant = timestamps.parse(state.timestamp)
             if instant is None:
@@ -125,7 +125,7 @@ class JsonPathDialect:
                     "The SecondsPath parameter cannot be parsed as a long value:"
                     f" {state.seconds_path} == {_shown(seconds)}"
                 )
-            return visit.entered_at + number
+            return visit.waits_from + number
         path = state.timestamp_path or "$"
         value = _looked_up(path, "TimestampPath", scope)
         instant = timestamps.parse(value) if isinstance(value, str) else None

@@ -26,13 +26,11 @@ def map_run_command(run: Interpreter, visit: Visit, event_id: int) -> StartMapRu
     inputs = _inputs(run, visit, state, run.items(visit))
     count = visit.dialect.number(run, visit, "ToleratedFailureCount", least=0)
     percentage = visit.dialect.number(run, visit, "ToleratedFailurePercentage", least=0, most=100)
-    # Both limits hold where both are given; none tolerates nothing.
-    tolerated = [] if count is None else [count]
-    if percentage is not None:
-        tolerated.append(len(inputs) * percentage / 100)
     label = state.label or uuid4(run.entropy(1))
-    arn = run.map_run_arn(label) if visit.task is None else str(visit.task.facts["mapRunArn"])
-    if visit.task is not None:
+    arn = visit.map_run_arn
+    if arn is None:
+        arn = run.map_run_arn(label)
+    else:
         label = arn.rpartition("/")[2].partition(":")[0]
     return StartMapRun(
         event_id,
@@ -41,7 +39,8 @@ def map_run_command(run: Interpreter, visit: Visit, event_id: int) -> StartMapRu
         state.processor,
         inputs,
         max_concurrency(run, visit),
-        min(tolerated, default=0),
+        None if count is None else int(count),
+        percentage,
     )
 
 

@@ -106,13 +106,17 @@ class CallService(NamedTuple):
 class StartMapRun(NamedTuple):
     """Run a machine for each of many inputs, each in an execution of its own.
 
+    A run of this ARN that has ended is redriven, one that goes on is left alone.
+
     Attributes:
         arn: The ARN of the Map run.
         label: Part of the names of the child executions.
         processor: The machine.
         inputs: One for each child execution.
         max_concurrency: Children that run at once; 0: as many as there can be.
-        tolerated_failures: Children that may fail.
+        tolerated_count: Children that may fail.
+        tolerated_percentage: The share of children that may fail. Where both are given,
+            both must hold; where neither is, none may.
     """
 
     event_id: int
@@ -121,7 +125,8 @@ class StartMapRun(NamedTuple):
     processor: Processor
     inputs: list[Payload]
     max_concurrency: int
-    tolerated_failures: float
+    tolerated_count: int | None
+    tolerated_percentage: float | None
 
 
 class CancelTask(NamedTuple):

@@ -102,6 +102,7 @@ def fail_branch(run: Interpreter, branch: Branch, failure: Failure) -> None:
             memo=(failure.error, failure.cause),
             after=branch.tail,
         )
+        run.abandon_children(parent)
     else:
         parent.branch.tail = branch.tail
         parent.failure = Failure(failure.error, failure.cause, failure.at, is_of_child=True)

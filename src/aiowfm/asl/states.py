@@ -181,7 +181,12 @@ def _map_run(run: Interpreter, visit: Visit, state: model.MapState) -> None:
     elif visit.task is None:
         # What cannot be evaluated fails before the run begins.
         command = map_run_command(run, visit, run.last_event_id + 1)
-        run.record(visit.branch, "MapRunStarted", {"mapRunArn": command.arn})
+        details: dict[str, object] = {"mapRunArn": command.arn}
+        if visit.map_run_arn is None:
+            run.record(visit.branch, "MapRunStarted", details)
+        else:
+            details["redriveCount"] = visit.map_run_redrives + 1
+            run.record(visit.branch, "MapRunRedriven", details)
         run.commands.append(command)
 
 

@@ -71,7 +71,8 @@ class Distribution:
             state_machine_arn=f"{run.machine.arn}/{command.label}",
             started_at=self._service.now(),
             max_concurrency=command.max_concurrency,
-            tolerated_failure_count=int(command.tolerated_failures),
+            tolerated_failure_count=command.tolerated_count,
+            tolerated_failure_percentage=command.tolerated_percentage,
         )
         self._service.map_runs.add(record)
         going_on = _Distributed(
@@ -107,7 +108,7 @@ class Distribution:
             going_on.failures += 1
         if going_on.task not in self._by_task:
             return
-        if going_on.failures > going_on.command.tolerated_failures:
+        if going_on.record.is_exceeded_by(going_on.failures):
             self._fail(going_on)
         else:
             self._fill(going_on)

@@ -30,14 +30,22 @@ class MapRun:
     state_machine_arn: str
     started_at: float
     max_concurrency: int = 0
-    tolerated_failure_count: int = 0
-    tolerated_failure_percentage: float = 0.0
+    tolerated_failure_count: int | None = None
+    tolerated_failure_percentage: float | None = None
     status: str = "RUNNING"
     stopped_at: float | None = None
     executions: dict[str, int] = field(default_factory=_no_counts)
     items: dict[str, int] = field(default_factory=_no_counts)
     results_written: int = 0
     children: list[str] = field(default_factory=list)
+
+    def is_exceeded_by(self, failures: int) -> bool:
+        """Whether so many failed child executions are more than are tolerated."""
+        count, percentage = self.tolerated_failure_count, self.tolerated_failure_percentage
+        limits = [] if count is None else [float(count)]
+        if percentage is not None:
+            limits.append(sum(self.executions.values()) * percentage / 100)
+        return failures > min(limits, default=0)
 
 
 class MapRuns:
