@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import uuid
 from collections import deque
 from dataclasses import dataclass, field
@@ -31,7 +32,11 @@ _COUNTS = {
 
 @dataclass(slots=True, eq=False)
 class _Distributed:
-    """A Map run that is going on."""
+    """A Map run that is going on.
+
+    Attributes:
+        pending: Children that are yet to be started or, if `redrivable`, taken up again.
+    """
 
     task: TaskId
     parent: Run
@@ -42,6 +47,7 @@ class _Distributed:
     running: dict[int, Run] = field(default_factory=dict)
     outputs: dict[int, Payload] = field(default_factory=dict)
     failures: int = 0
+    redrivable: dict[int, Run] = field(default_factory=dict)
     is_batched: bool = False
 
     def items(self, payload: Payload) -> int:
@@ -64,6 +70,10 @@ class Distribution:
     def start(self, run: Run, command: StartMapRun) -> None:
         task = TaskId(run.number, command.event_id)
         if not self._service.executions.awaits(task):
+            return
+        record = self._service.map_runs.find(command.arn)
+        if record is not None:
+            self._redrive(task, run, record, command)
             return
         record = MapRun(
             arn=command.arn,
@@ -89,6 +99,42 @@ class Distribution:
         self._by_task[task] = going_on
         self._fill(going_on)
 
+    def _redrive(self, task: TaskId, run: Run, record: MapRun, command: StartMapRun) -> None:
+        """Take up again the children that did not succeed, and start those that never were."""
+        record.status, record.stopped_at = "RUNNING", None
+        record.redrive_count += 1
+        record.redriven_at = self._service.now()
+        going_on = _Distributed(
+            task,
+            run,
+            record,
+            command,
+            _revision(run, command),
+            deque(),
+            is_batched=_is_batched(run, command),
+        )
+        for index, payload in enumerate(command.inputs):
+            child = self._service.executions.find(record.children.get(index, ""))
+            if child is None:
+                self._count(going_on, "aborted", -1, payload)
+            elif child.status == "SUCCEEDED" and child.output is not None:
+                going_on.outputs[index] = child.output
+                continue
+            else:
+                self._count(going_on, _COUNTS[child.status], -1, payload)
+                going_on.redrivable[index] = child
+                record.pending_redrive += 1
+            self._count(going_on, "pending", 1, payload)
+            going_on.pending.append((index, payload))
+        self._by_task[task] = going_on
+        self._fill(going_on)
+
+    def changed(self, record: MapRun) -> None:
+        """Go on under the limits that *record* has now."""
+        for going_on in list(self._by_task.values()):
+            if going_on.record is record:
+                self._go_on(going_on)
+
     def cancel(self, task: TaskId) -> None:
         going_on = self._by_task.pop(task, None)
         if going_on is not None:
@@ -106,8 +152,10 @@ class Distribution:
             going_on.outputs[index] = run.output
         else:
             going_on.failures += 1
-        if going_on.task not in self._by_task:
-            return
+        if going_on.task in self._by_task:
+            self._go_on(going_on)
+
+    def _go_on(self, going_on: _Distributed) -> None:
         if going_on.record.is_exceeded_by(going_on.failures):
             self._fail(going_on)
         else:
@@ -120,7 +168,7 @@ class Distribution:
             index, payload = going_on.pending.popleft()
             self._count(going_on, "pending", -1, payload)
             self._count(going_on, "running", 1, payload)
-            child = self._start_child(going_on, payload)
+            child = self._begin_child(going_on, index, payload)
             going_on.running[index] = child
             self._by_child[child.number] = (going_on, index)
         if not going_on.pending and not going_on.running:
@@ -130,14 +178,29 @@ class Distribution:
             event = TaskSucceeded(going_on.task.event_id, Payload(outputs))
             self._service.executions.apply(going_on.task, event)
 
-    def _start_child(self, going_on: _Distributed, payload: Payload) -> Run:
+    def _begin_child(self, going_on: _Distributed, index: int, payload: Payload) -> Run:
+        redrivable = going_on.redrivable.pop(index, None)
+        if redrivable is not None:
+            going_on.record.pending_redrive -= 1
+            take_up = functools.partial(self._take_up, going_on, redrivable)
+            self._service.executions.beside(take_up)
+            return redrivable
         name = str(uuid.uuid4())
         machine = going_on.parent.machine
         arn = self._service.executions.arn(f"{machine.name}/{going_on.command.label}", name)
-        going_on.record.children.append(arn)
+        going_on.record.children[index] = arn
         return self._service.executions.start(
-            machine, going_on.revision, name, payload, arn=arn, is_child=True
+            machine, going_on.revision, name, payload, arn=arn, map_run_arn=going_on.record.arn
         )
+
+    async def _take_up(self, going_on: _Distributed, child: Run) -> None:
+        """Redrive a child, unless the Map run is over by now."""
+        if going_on.task in self._by_task:
+            await self._service.executions.redrive(child)
+        if going_on.task not in self._by_task:
+            self._service.executions.stop(child, None, None)
+            if child.interpreter is None:
+                self.finished(child)
 
     def _fail(self, going_on: _Distributed) -> None:
         del self._by_task[going_on.task]

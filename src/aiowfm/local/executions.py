@@ -13,6 +13,7 @@ from typing import Protocol
 
 import anyio
 import anyio.lowlevel
+import anyio.to_thread
 from anyio.abc import TaskGroup
 
 from aiowfm.asl import messages
@@ -49,6 +50,9 @@ class Run:
         watchers: Waiting for it to finish.
         version_arn: The version of the machine it was started on, if it was one.
         alias_arn: The alias it was started on, if it was one.
+        map_run_arn: The run of a distributed Map that it is part of.
+        redriven_at: When it was last redriven.
+        redrive_token: The client's token of that call.
     """
 
     number: int
@@ -68,6 +72,10 @@ class Run:
     watchers: list[asyncio.Future[None]] = field(default_factory=list)
     version_arn: str | None = None
     alias_arn: str | None = None
+    map_run_arn: str | None = None
+    redrive_count: int = 0
+    redriven_at: float | None = None
+    redrive_token: str | None = None
 
 
 class Surroundings(Protocol):
@@ -165,7 +173,7 @@ class Executions:
         input: Payload,
         *,
         arn: ExecutionArn | None = None,
-        is_child: bool = False,
+        map_run_arn: str | None = None,
     ) -> Run:
         """Begin an execution under a name that is free.
 
@@ -175,32 +183,33 @@ class Executions:
             name: Its name.
             input: Its input.
             arn: Its ARN, if not the usual one.
-            is_child: Whether it is part of a Map run, and not listed with its machine.
+            map_run_arn: The Map run it is part of, and listed with.
         """
         number = len(self._runs)
         arn = arn or self.arn(machine.name, name)
-        facts = ExecutionFacts(
-            execution_arn=arn,
-            execution_name=name,
-            role_arn=revision.role_arn,
-            state_machine_arn=machine.arn,
-            state_machine_name=machine.name,
-        )
-        interpreter = Interpreter(
-            revision.definition,
-            facts,
-            random=lambda event_id: random.Random(f"{arn}#{event_id}").random(),
-            refuses=self._refuses,
-            token=lambda event_id: self._token(TaskId(number, event_id)),
-        )
         now = self._now()
-        run = Run(number, arn, name, machine, revision, input, now, interpreter)
+        run = Run(number, arn, name, machine, revision, input, now, None, map_run_arn=map_run_arn)
+        run.interpreter = interpreter = self._interpreter(run)
         self._runs.append(run)
         self._by_arn[arn] = run
-        if not is_child:
+        if map_run_arn is None:
             self._by_machine[machine.name].append(run)
         self._advance(run, lambda: interpreter.start(input, now))
         return run
+
+    async def redrive(self, run: Run) -> None:
+        """Take up again an execution that has failed, timed out or been stopped."""
+        interpreter = self._interpreter(run)
+        # A history may be long: others go on while it is read.
+        await anyio.to_thread.run_sync(interpreter.restore, self._store.history(run.number))
+        if run.interpreter is not None:
+            return  # another call was faster
+        run.interpreter = interpreter
+        run.status = "RUNNING"
+        run.error = run.cause = run.stopped_at = None
+        run.redriven_at = self._now()
+        run.redrive_count += 1
+        self._advance(run, lambda: interpreter.redrive(self._now()))
 
     def apply(self, task: TaskId, event: messages.TaskEvent) -> bool:
         """Tell an execution about its task; False if it does not wait for it any more."""
@@ -243,6 +252,22 @@ class Executions:
             finally:
                 if watcher in run.watchers:
                     run.watchers.remove(watcher)
+
+    def _interpreter(self, run: Run) -> Interpreter:
+        facts = ExecutionFacts(
+            execution_arn=run.arn,
+            execution_name=run.name,
+            role_arn=run.revision.role_arn,
+            state_machine_arn=run.machine.arn,
+            state_machine_name=run.machine.name,
+        )
+        return Interpreter(
+            run.revision.definition,
+            facts,
+            random=lambda event_id: random.Random(f"{run.arn}#{event_id}").random(),
+            refuses=self._refuses,
+            token=lambda event_id: self._token(TaskId(run.number, event_id)),
+        )
 
     def _refuses(self, resource: str) -> str | None:
         if self._activities.exists(resource):

@@ -23,6 +23,7 @@ from aiowfm.errors import AiowfmError, BackendError, BackendUnavailableError
 from aiowfm.local.distribution import Distribution
 from aiowfm.local.errors import ServiceError
 from aiowfm.local.executions import Run
+from aiowfm.local.map_runs import MapRun
 from aiowfm.local.queues import SentMessage
 from aiowfm.local.tokens import TaskId
 
@@ -93,6 +94,9 @@ class Integrations:
 
     def start_map_run(self, run: Run, command: StartMapRun) -> None:
         self._distribution.start(run, command)
+
+    def map_run_changed(self, run: MapRun) -> None:
+        self._distribution.changed(run)
 
     def cancel(self, task: TaskId) -> None:
         self._distribution.cancel(task)
@@ -226,7 +230,7 @@ def _described(run: Run, *, as_json: bool) -> JsonValue:
         "Input": data(run.input),
         "InputDetails": {"Included": True},
         "Name": run.name,
-        "RedriveCount": 0,
+        "RedriveCount": run.redrive_count,
         "RedriveStatus": "NOT_REDRIVABLE" if run.status == "SUCCEEDED" else "REDRIVABLE",
         "StartDate": _milliseconds(run.started_at),
         "StateMachineArn": run.machine.arn,

@@ -22,7 +22,8 @@ class MapRun:
         executions: How many child executions are in which state.
         items: How many items are in which state.
         results_written: How many results went to a ResultWriter.
-        children: The ARNs of its child executions, oldest first.
+        children: The ARNs of its child executions, by their place in the Map.
+        pending_redrive: How many child executions are yet to be taken up again.
     """
 
     arn: str
@@ -37,7 +38,10 @@ class MapRun:
     executions: dict[str, int] = field(default_factory=_no_counts)
     items: dict[str, int] = field(default_factory=_no_counts)
     results_written: int = 0
-    children: list[str] = field(default_factory=list)
+    children: dict[int, str] = field(default_factory=dict)
+    redrive_count: int = 0
+    redriven_at: float | None = None
+    pending_redrive: int = 0
 
     def is_exceeded_by(self, failures: int) -> bool:
         """Whether so many failed child executions are more than are tolerated."""
@@ -56,6 +60,9 @@ class MapRuns:
 
     def add(self, run: MapRun) -> None:
         self._runs[run.arn] = run
+
+    def find(self, arn: str) -> MapRun | None:
+        return self._runs.get(arn)
 
     def get(self, arn: str) -> MapRun:
         """The run of this ARN.

@@ -16,7 +16,7 @@ from typing import Any
 
 import anyio
 
-from aiowfm.asl.history import HistoryEvent
+from aiowfm.asl.history import MAX_EVENTS, HistoryEvent
 from aiowfm.asl.messages import ActivityStarted, TaskEvent, TaskFailed, TaskHeartbeat, TaskSucceeded
 from aiowfm.asl.payload import Payload
 from aiowfm.local import definitions
@@ -26,7 +26,7 @@ from aiowfm.local.errors import ServiceError
 from aiowfm.local.executions import Executions, Run
 from aiowfm.local.integrations import Integrations
 from aiowfm.local.machines import Machine, Machines, Settings, Target
-from aiowfm.local.map_runs import MapRuns
+from aiowfm.local.map_runs import MapRun, MapRuns
 from aiowfm.local.operations.table import OPERATIONS
 from aiowfm.local.paging import Pages
 from aiowfm.local.queues import MessageSender, Queues
@@ -35,6 +35,10 @@ from aiowfm.local.tags import merged
 from aiowfm.local.tokens import TaskId, TokenMint
 from aiowfm.names import StateMachineArn
 from aiowfm.ports import MAX_PAYLOAD_BYTES, ActivityTask, TaskToken
+
+_DAY_SECONDS = 24 * 60 * 60.0
+REDRIVABLE_SECONDS = 14 * _DAY_SECONDS  # since an execution ended (RedriveExecution)
+LONGEST_EXECUTION_SECONDS = 365 * _DAY_SECONDS  # Step Functions quota, redrives included
 
 
 class Service:
@@ -224,6 +228,46 @@ class Service:
         self.executions.stop(run, error, cause)
         await self.flushed()
         return run
+
+    async def redrive_execution(self, arn: str, token: str | None = None) -> Run:
+        """Take up again an execution that has not succeeded.
+
+        Args:
+            arn: The execution.
+            token: The client's; the same one again is the same call again.
+
+        Raises:
+            ServiceError: ExecutionDoesNotExist, ExecutionNotRedrivable.
+        """
+        run = self.executions.get(arn)
+        if token is None or run.redrive_token != token:
+            reason = self.not_redrivable(run)
+            if run.map_run_arn is not None:
+                reason = "A child of a Map run is redriven with its Map run"
+            if reason is not None:
+                raise ServiceError(
+                    "ExecutionNotRedrivable", f"Execution Not Redrivable: '{reason}'"
+                )
+            await self.executions.redrive(run)
+            run.redrive_token = token
+        await self.flushed()
+        return run
+
+    def not_redrivable(self, run: Run) -> str | None:
+        """Why an execution cannot be redriven (API reference, DescribeExecution)."""
+        if run.status in ("RUNNING", "SUCCEEDED"):
+            return f"Execution is {run.status} and cannot be redriven"
+        if self.now() - (run.stopped_at or run.started_at) > REDRIVABLE_SECONDS:
+            return "Execution redrivable period exceeded"
+        if self.now() - run.started_at > LONGEST_EXECUTION_SECONDS:
+            return "Execution has exceeded the max execution time"
+        if len(self._store.history(run.number)) >= MAX_EVENTS - 1:
+            return "Execution history event limit exceeded"
+        return None
+
+    def map_run_changed(self, run: MapRun) -> None:
+        """Let a Map run go on under the limits it has now."""
+        self._integrations.map_run_changed(run)
 
     def list_executions(self, machine_arn: str) -> Sequence[Run]:
         """All executions of a machine, oldest first."""

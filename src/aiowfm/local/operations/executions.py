@@ -67,8 +67,7 @@ async def describe_execution(service: Service, request: Request) -> Answer:
     return present(
         {
             **_listed(run),
-            "redriveStatus": "NOT_REDRIVABLE" if not_redrivable(run) else "REDRIVABLE",
-            "redriveStatusReason": not_redrivable(run),
+            **redrive_status(service, run),
             "error": run.error,
             "cause": run.cause,
             **_data(run, with_data=with_data),
@@ -93,7 +92,8 @@ async def list_executions(service: Service, request: Request) -> Answer:
         (
             run
             for run in runs
-            if (status is None or run.status == status) and redriven in (None, "NOT_REDRIVEN")
+            if (status is None or run.status == status)
+            and (redriven is None or (redriven == "REDRIVEN") == bool(run.redrive_count))
         ),
         lambda run: run.number,
         of=f"executions {arn or map_run} {status} {redriven}",
@@ -121,15 +121,16 @@ async def get_execution_history(service: Service, request: Request) -> Answer:
 
 async def redrive_execution(service: Service, request: Request) -> Answer:
     run = _standard(service, request["executionArn"])
-    reason = not_redrivable(run) or "the embedded engine does not redrive executions yet"
-    raise ServiceError("ExecutionNotRedrivable", f"Execution Not Redrivable: '{reason}'")
+    await service.redrive_execution(run.arn, request.get("clientToken"))
+    return {"redriveDate": run.redriven_at}
 
 
-def not_redrivable(run: Run) -> str | None:
-    """Why an execution cannot be redriven, in AWS's words."""
-    if run.status in ("RUNNING", "SUCCEEDED"):
-        return f"Execution is {run.status} and cannot be redriven"
-    return None
+def redrive_status(service: Service, run: Run) -> Answer:
+    """Whether an execution can be redriven and, if not, why."""
+    reason = service.not_redrivable(run)
+    if reason is not None:
+        return {"redriveStatus": "NOT_REDRIVABLE", "redriveStatusReason": reason}
+    return {"redriveStatus": "REDRIVABLE" if run.map_run_arn is None else "REDRIVABLE_BY_MAP_RUN"}
 
 
 def _standard(service: Service, arn: str) -> Run:
@@ -155,8 +156,8 @@ def _of_machine(service: Service, arn: str) -> Iterable[Run]:
 
 
 def _of_map_run(service: Service, arn: str) -> Iterable[Run]:
-    children = service.map_runs.get(arn).children
-    return [service.executions.get(child) for child in reversed(children)]
+    children = service.map_runs.get(arn).children.values()
+    return sorted(map(service.executions.get, children), key=lambda run: -run.number)
 
 
 def _listed(run: Run) -> Answer:
@@ -169,7 +170,9 @@ def _listed(run: Run) -> Answer:
         "stopDate": run.stopped_at,
         "stateMachineVersionArn": run.version_arn,
         "stateMachineAliasArn": run.alias_arn,
-        "redriveCount": 0,
+        "mapRunArn": run.map_run_arn,
+        "redriveCount": run.redrive_count,
+        "redriveDate": run.redriven_at,
     }
 
 

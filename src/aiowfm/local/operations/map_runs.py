@@ -26,7 +26,8 @@ async def describe_map_run(service: Service, request: Request) -> Answer:
             "toleratedFailurePercentage": run.tolerated_failure_percentage or 0.0,
             "executionCounts": _counts(run, run.executions),
             "itemCounts": _counts(run, run.items),
-            "redriveCount": 0,
+            "redriveCount": run.redrive_count,
+            "redriveDate": run.redriven_at,
         }
     )
 
@@ -63,6 +64,7 @@ async def update_map_run(service: Service, request: Request) -> Answer:
     run.tolerated_failure_percentage = request.get(
         "toleratedFailurePercentage", run.tolerated_failure_percentage
     )
+    service.map_run_changed(run)
     await service.flushed()
     return {}
 
@@ -73,5 +75,5 @@ def _counts(run: MapRun, counts: dict[str, int]) -> Answer:
         "total": sum(counts.values()),
         "resultsWritten": run.results_written,
         "failuresNotRedrivable": 0,
-        "pendingRedrive": 0,
+        "pendingRedrive": run.pending_redrive,
     }
