@@ -429,6 +429,17 @@ def test_a_text_that_is_no_expression_is_refused_with_the_place(
         "($x := [1..400000]; $map([1..1000], function() { $reverse($x) }))",
         "($x := $pad('', 1000000, 'a b '); $map([1..1000], function() { $trim($x) }))",
         "$contains($pad('', 60, 'a') & 'b', /(a|aa)+$/)",
+        "[1..400000][$contains($pad('', 22, 'a') & 'b', /(a|aa)+$/)]",
+        "$toMillis($pad('', 5000, 'a') & '!', '[Fn][Fn][Fn][Fn][Fn]')",
+        "$toMillis($pad('', 60, 'a') & 'b', '(a|aa)+c[Y]')",
+        "$fromMillis(0, '[Y,1000000000-1000000000]')",
+        "$fromMillis(0, '[Y,1-99999999]')",
+        "$fromMillis(0, $pad('', 1000000, '[Y]'))",
+        "$formatInteger(1, $pad('', 1000000, '#,') & '0')",
+        "$partition([1..499999], 1)",
+        "($s := $pad('', 4000000, 'a'); $t := $s & ''; [1..200000][$s = $t])",
+        "($s := $pad('', 4000000, 'a'); $t := [$s & '']; [1..200000][$s in $t])",
+        "($s := $pad('', 4000000, 'a'); $t := $s & ''; [1..200000]^($ % 2 = 0 ? $s : $t))",
     ],
 )
 def test_an_expression_without_end_ends(text: str) -> None:

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
+import anyio
 import pytest
 
 from aiowfm.local.service import Service
@@ -102,6 +103,59 @@ async def test_members_that_the_operation_does_not_have_are_ignored(
     http: aiohttp.ClientSession,
 ) -> None:
     assert (await post(http, b'{"name": "a", "colour": "red"}'))[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("operation", "body", "code"),
+    [
+        pytest.param(
+            "ValidateStateMachineDefinition", {"definition": '"\ud800"'}, "", id="definition"
+        ),
+        pytest.param(
+            "SendTaskSuccess", {"taskToken": "x", "output": "\ud800"}, "InvalidOutput", id="output"
+        ),
+        pytest.param("SendTaskHeartbeat", {"taskToken": "\ud800"}, "InvalidToken", id="token"),
+        pytest.param("ListActivities", {"nextToken": "\ud800"}, "InvalidToken", id="page"),
+    ],
+)
+async def test_half_a_character_is_none(
+    http: aiohttp.ClientSession, operation: str, body: dict[str, str], code: str
+) -> None:
+    status, found, _ = await post(http, json.dumps(body).encode(), f"AWSStepFunctions.{operation}")
+    assert (status, found) == (400 if code else 200, code)
+
+
+async def test_a_body_that_is_not_packed_as_it_says_is_refused(
+    http: aiohttp.ClientSession,
+) -> None:
+    headers = {"X-Amz-Target": "AWSStepFunctions.CreateActivity", "Content-Encoding": "gzip"}
+    async with http.post("/", data=io.BytesIO(VALID), headers=headers) as answer:
+        assert answer.status == 400
+        assert "SerializationException" in await answer.text()
+
+
+async def test_only_a_post_is_an_operation(http: aiohttp.ClientSession) -> None:
+    headers = {"X-Amz-Target": "AWSStepFunctions.ListActivities"}
+    async with http.get("/", headers=headers) as answer:
+        assert answer.status == 404
+
+
+async def test_of_a_million_mistakes_the_first_are_named(http: aiohttp.ClientSession) -> None:
+    body = b'{"name": "a", "tags": [' + b"null," * 100_000 + b"null]}"
+    status, code, shown = await post(http, body)
+    assert (status, code) == (400, "ValidationException")
+    assert shown["message"].startswith("100 validation errors detected")
+
+
+async def test_a_header_that_is_no_http_is_not_logged(
+    url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    host, port = url.removeprefix("http://").split(":")
+    async with await anyio.connect_tcp(host, int(port)) as stream:
+        await stream.send(b"POST / HTTP/1.1\r\nX-Amz-Security-Token: SECRET\x01\r\n\r\n")
+        assert b"400 Bad Request" in await stream.receive()
+    assert [record.name for record in caplog.records] == ["aiowfm.serve.http"]
+    assert "SECRET" not in caplog.text
 
 
 async def test_other_methods_and_paths_get_an_answer_too(http: aiohttp.ClientSession) -> None:

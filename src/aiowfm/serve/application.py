@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import uuid
+from typing import Any
 
+import anyio.to_thread
 from aiohttp import web
 
 from aiowfm.local.errors import ServiceError
@@ -17,6 +19,8 @@ log = logging.getLogger("aiowfm.serve")
 
 # Twice what the largest definition takes with each of its characters escaped.
 MAX_BODY_BYTES = 4 * 1024 * 1024
+# Reading and checking this much takes some milliseconds: larger ones go to a thread.
+_LARGE_BODY_BYTES = 100_000
 
 
 def application(service: Service) -> web.Application:
@@ -40,6 +44,8 @@ class _Endpoint:
             return await self._answered(request)
         except ServiceError as error:
             return _response(protocol.error_body(error), protocol.status_of(error))
+        except web.RequestPayloadError:
+            return _failed("SerializationException", "the body of the request cannot be read")
         except web.HTTPRequestEntityTooLarge:
             return _failed(protocol.TOO_LARGE, f"more than {MAX_BODY_BYTES} bytes")
         except Exception:
@@ -48,15 +54,20 @@ class _Endpoint:
             return _failed(protocol.INTERNAL, "The embedded service failed; its log says why.")
 
     async def _answered(self, request: web.Request) -> web.StreamResponse:
-        operation = protocol.operation_of(
-            request.headers.get("X-Amz-Target"), self._model.target_prefix, self._model.operations
-        )
-        body = protocol.parameters_of(await request.read())
-        parameters = self._model.checked(operation, body)
+        target = request.headers.get("X-Amz-Target") if request.method == "POST" else None
+        operation = protocol.operation_of(target, self._model.target_prefix, self._model.operations)
+        body = await request.read()
+        if len(body) < _LARGE_BODY_BYTES:
+            parameters = self._parameters(operation, body)
+        else:
+            parameters = await anyio.to_thread.run_sync(self._parameters, operation, body)
         answer = await self._service.call(operation, parameters)
         if operation == "GetActivityTask" and answer.get("taskToken") is not None:
             return await self._handed_out(request, parameters["activityArn"], answer)
         return _response(protocol.answer_body(answer))
+
+    def _parameters(self, operation: str, body: bytes) -> dict[str, Any]:
+        return self._model.checked(operation, protocol.parameters_of(body))
 
     async def _handed_out(
         self, request: web.Request, arn: str, answer: dict[str, object]

@@ -8,11 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
+from itertools import islice
 from typing import Any, TypeAlias
 
 from botocore.loaders import Loader
 
 from aiowfm.local.errors import ServiceError
+
+MAX_COMPLAINTS = 100  # about one request; a list can give rise to a million
 
 Shape: TypeAlias = Mapping[str, Any]
 
@@ -47,7 +50,7 @@ class ServiceModel:
         """
         name = self.operations[operation]["input"]["shape"]
         members: dict[str, Any] = self._read(name, request)
-        complaints = list(self._complaints(name, members, ""))
+        complaints = list(islice(self._complaints(name, members, ""), MAX_COMPLAINTS))
         if complaints:
             count = len(complaints)
             detected = f"{count} validation error{'s' if count > 1 else ''} detected"

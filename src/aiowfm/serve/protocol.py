@@ -47,10 +47,21 @@ def parameters_of(body: bytes) -> Any:
     if not body.strip():
         return {}
     try:
-        return parse(body.decode())
+        return _whole(parse(body.decode()))
     except (ValueError, RecursionError) as exc:
         message = "the body of the request is not JSON"
         raise ServiceError("SerializationException", message) from exc
+
+
+def _whole(value: Any) -> Any:
+    """*value* with `?` for halves of characters, as Java writes them in UTF-8."""
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode(errors="replace").decode()
+    if isinstance(value, list):
+        return [_whole(each) for each in value]
+    if isinstance(value, dict):
+        return {_whole(name): _whole(each) for name, each in value.items()}
+    return value
 
 
 def answer_body(answer: Mapping[str, object]) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import anyio
 from aiohttp import web
 from anyio.abc import TaskStatus
@@ -37,6 +39,7 @@ async def serve(
     """
     runner = web.AppRunner(
         application(service),
+        logger=_protocol_log(),
         access_log=None,
         handler_cancellation=True,
         keepalive_timeout=_KEEP_ALIVE_SECONDS,
@@ -53,6 +56,22 @@ async def serve(
                 activity.send_home()
             with anyio.CancelScope(shield=True):
                 await runner.cleanup()
+
+
+def _protocol_log() -> logging.Logger:
+    """Where requests that are not even HTTP are logged, without what they consist of.
+
+    That could be credentials: a header that is too long, or has a character it may not have.
+    """
+    log = logging.getLogger("aiowfm.serve.http")
+    if not log.filters:
+        log.addFilter(_without_details)
+    return log
+
+
+def _without_details(record: logging.LogRecord) -> bool:
+    record.exc_info = record.exc_text = None
+    return True
 
 
 def _url(runner: web.AppRunner, host: str) -> str:

@@ -5,8 +5,8 @@ It ends with a `JsonataError` of the code U1001 when more than `MAX_STEPS`
 sub-expressions were evaluated (what handles large values counts in proportion), when
 `MAX_DEPTH` of them lie in one another, when a value would have more than `MAX_NODES`
 parts, `MAX_HEIGHT` levels or, being a string, `MAX_CHARS` characters, and when a
-regular expression takes longer than half a second for one text. The numbers are in
-`values`; they hold every expression that does end to a second or two.
+regular expression takes longer than half a second for one text (the time it takes counts
+as steps). The numbers are in `values`; they hold every expression to a second or two.
 """
 
 from aiowfm.asl.jsonata.evaluation import Entropy

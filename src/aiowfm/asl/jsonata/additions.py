@@ -25,6 +25,10 @@ def partition(items: Value, size: Value) -> Value:
     length = int(size)
     if length < 1:
         raise fail("The second argument of the partition function must be a positive integer")
+    parts = -(-len(items) // length)
+    if len(items) + parts > MAX_NODES:
+        raise too_large("a value", MAX_NODES)
+    evaluation().spend(parts)
     return sequence(JList(items[at : at + length]) for at in range(0, len(items), length))
 
 

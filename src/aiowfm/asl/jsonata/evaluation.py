@@ -128,6 +128,8 @@ class Evaluation(Operators):
                 return None
             if len(result) == 1 and not result.keep_singleton:
                 return result[0]
+        if isinstance(result, str) and len(result) > 4095:
+            self.spend(len(result) >> 12)  # it may be compared, which takes its length
         return result
 
     def evaluate_step(

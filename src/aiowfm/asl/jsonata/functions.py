@@ -7,7 +7,6 @@ library's where these differ from the original or would take for ever. There is 
 
 from __future__ import annotations
 
-import datetime
 import inspect
 import math
 import re
@@ -16,7 +15,7 @@ from copy import copy
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Any, Final, cast
 
-from aiowfm.asl.jsonata import additions, strings
+from aiowfm.asl.jsonata import additions, dates, strings
 from aiowfm.asl.jsonata.evaluation import call, evaluation
 from aiowfm.asl.jsonata.library import Functions, JException, Jsonata, Signature
 from aiowfm.asl.jsonata.values import (
@@ -44,15 +43,16 @@ _SUBTYPES: Final = {
 }
 _DECIMAL = re.compile(r"-?[0-9]+(\.[0-9]+)?([Ee][-+]?[0-9]+)?")
 _RADIX = re.compile(r"0[xX][0-9A-Fa-f]+|0[oO][0-7]+|0[bB][01]+")
-_ISO_8601 = re.compile(
-    r"(\d{4})(-[01]\d)?(-[0-3]\d)?(T[0-2]\d:[0-5]\d:[0-5]\d)?(\.\d+)?([+-][0-2]\d:?[0-5]\d|Z)?"
-)
 _ROUNDING = Context(prec=800, rounding=ROUND_HALF_EVEN)
-_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
 # Functions that take no time for what they are given, whatever they call.
 _QUICK: Final = frozenset(
     {"append", "count", "each", "exists", "filter", "map", "reduce", "sift", "single", "type"}
+)
+
+# Functions whose second argument is a picture.
+_PICTURED: Final = frozenset(
+    {"formatInteger", "formatNumber", "fromMillis", "parseInteger", "toMillis"}
 )
 
 # What the library says where the original gives a code.
@@ -137,6 +137,8 @@ class Function(Jsonata.JFunction):  # type: ignore[misc]  # the library has no t
         given = list(args)
         if not self._takes_all:
             given = given[: self._arity] + [None] * (self._arity - len(given))
+        if self.function_name in _PICTURED:
+            dates.check_picture(given[1])
         try:
             result = self._implementation(*given)
         except JException as error:
@@ -325,26 +327,6 @@ def type_name(value: Value) -> Value:
     return "function" if value is not None and is_function(value) else Functions.type(value)
 
 
-def to_millis(text: Value, picture: Value) -> Value:
-    if text is None:
-        return None
-    if picture is not None:
-        try:
-            return Functions.datetime_to_millis(text, picture)
-        except KeyError as error:
-            raise fail("D3132", error.args[0]) from error
-    found = _ISO_8601.fullmatch(text)
-    if found is None:
-        raise fail("D3110", text)
-    year, month, day, time, fraction, zone = found.groups()
-    moment = f"{year}{month or '-01'}{day or '-01'}{time or 'T00:00:00'}{(fraction or '')[:7]}"
-    try:
-        instant = datetime.datetime.fromisoformat(moment + (zone or "Z"))
-    except ValueError as error:
-        raise fail("D3110", text) from error
-    return (instant - _EPOCH) // datetime.timedelta(milliseconds=1)
-
-
 _OURS: Final[dict[str, tuple[str, Callable[..., Value]]]] = {
     "append": ("<xx:a>", append),
     "clone": ("<(oa)-:o>", clone),
@@ -375,7 +357,7 @@ _OURS: Final[dict[str, tuple[str, Callable[..., Value]]]] = {
     "split": ("<s-(sf)n?:a<s>>", strings.split),
     "spread": ("<x-:a<o>>", spread),
     "string": ("<x-b?:s>", strings.string),
-    "toMillis": ("<s-s?:n>", to_millis),
+    "toMillis": ("<s-s?:n>", dates.to_millis),
     "type": ("<x:s>", type_name),
     "uuid": ("<:s>", additions.uuid),
 }

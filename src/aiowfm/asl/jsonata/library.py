@@ -11,7 +11,12 @@ from contextlib import contextmanager
 _LIMIT = sys.getrecursionlimit()
 # ruff: noqa: E402
 # isort: split
-from jsonata import JException, Jsonata, Signature  # type: ignore[import-untyped]  # it ships none
+from jsonata import (  # type: ignore[import-untyped]  # it ships none
+    JException,
+    Jsonata,
+    Signature,
+    datetimeutils,
+)
 from jsonata.functions import Functions  # type: ignore[import-untyped]
 from jsonata.parser import Parser  # type: ignore[import-untyped]
 from jsonata.regex_engine import RegexFlags  # type: ignore[import-untyped]
@@ -40,5 +45,6 @@ __all__ = [
     "RegexFlags",
     "Signature",
     "Utils",
+    "datetimeutils",
     "deep_stack",
 ]

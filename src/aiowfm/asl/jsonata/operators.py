@@ -43,6 +43,8 @@ class Operators(Budget, Jsonata):  # type: ignore[misc]  # the library has no ty
             return False
         items = rhs if isinstance(rhs, list) else [rhs]
         self.spend(len(items) >> 3)
+        if isinstance(lhs, str):
+            self.spend(len(items) * len(lhs) >> 12)
         if isinstance(lhs, list | dict):
             return any(item is lhs for item in items)
         return any(

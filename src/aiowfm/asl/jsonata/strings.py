@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterator
+from itertools import islice
 
 import regex
 
@@ -24,8 +25,9 @@ from aiowfm.asl.jsonata.values import (
     too_long,
 )
 
-# The one limit that is no count: the engine that matches counts nothing else.
-MAX_SECONDS = 0.5
+# The engine that matches counts nothing: it is given ever more seconds, which count as the
+# steps that are done in them.
+_PATIENCE = ((0.0002, 5), (0.002, 500), (0.02, 5_000), (0.1, 25_000), (0.5, 125_000))
 
 
 class Pattern:
@@ -48,27 +50,45 @@ class Pattern:
             JException: a match after the first is empty, or it takes too long.
         """
         is_first = True
-        try:
-            for found in self._compiled.finditer(text, timeout=MAX_SECONDS):
-                if not is_first and not found[0]:
-                    if found.start() >= len(text):
-                        return
-                    raise fail("D1004", self.source)
-                is_first = False
-                yield {
-                    "match": found[0],
-                    "start": found.start(),
-                    "end": found.end(),
-                    "groups": list(found.groups()),
-                }
-        except TimeoutError:
-            raise too_long() from None
+        for found in timed(lambda seconds: self._compiled.finditer(text, timeout=seconds)):
+            if not is_first and not found[0]:
+                if found.start() >= len(text):
+                    return
+                raise fail("D1004", self.source)
+            is_first = False
+            yield {
+                "match": found[0],
+                "start": found.start(),
+                "end": found.end(),
+                "groups": list(found.groups()),
+            }
 
     # The library takes for a regular expression what has these, too.
     def search(self, text: str) -> Value:
         return next(self.finditer(text), None)
 
     sub = split = search
+
+
+def timed(
+    matching: Callable[[float], Iterator[regex.Match[str]]],
+) -> Iterator[regex.Match[str]]:
+    """What *matching* finds, given some seconds for it; the more it needs, the more it counts.
+
+    Raises:
+        JException: it takes too long.
+    """
+    given = 0
+    for seconds, steps in _PATIENCE:
+        evaluation().spend(steps)
+        try:
+            for found in islice(matching(seconds), given, None):
+                given += 1
+                yield found
+            return
+        except TimeoutError:
+            pass
+    raise too_long()
 
 
 def compiled(source: str, flags: RegexFlags) -> Pattern:
