@@ -10,9 +10,9 @@ import anyio
 import pytest
 
 from aiowfm.errors import BackendUnavailableError
-from aiowfm.local import integrations
-from aiowfm.local.executions import Run
+from aiowfm.local import calls
 from aiowfm.local.queues import Message
+from aiowfm.local.runs import Run
 from aiowfm.local.service import Service
 
 pytestmark = pytest.mark.anyio
@@ -61,12 +61,12 @@ def calling(pattern: str, child: str, **fields: Any) -> dict[str, Any]:
     return {"call": task | fields}
 
 
-def types(service: Service, run: Run) -> list[str]:
-    return [event.type for event in service.get_execution_history(run.arn)]
+async def types(service: Service, run: Run) -> list[str]:
+    return [event.type for event in await service.get_execution_history(run.arn)]
 
 
-def child_run(service: Service, name: str = "child") -> Run:
-    return service.describe_execution(service.executions.arn("child", name))
+async def child_run(service: Service, name: str = "child") -> Run:
+    return await service.describe_execution(service.executions.arn("child", name))
 
 
 def value(run: Run) -> Any:
@@ -81,11 +81,11 @@ async def test_a_plain_call_does_not_wait_for_the_execution_it_starts(service: S
     child = await machine(service, "child", WAIT)
     run = await outcome(service, calling("", child))
     answer = value(run)
-    assert answer["ExecutionArn"] == child_run(service).arn
+    assert answer["ExecutionArn"] == (await child_run(service)).arn
     assert isinstance(answer["StartDate"], int)
-    assert child_run(service).status == "RUNNING"
-    assert child_run(service).input.value == {"a": 1}
-    assert types(service, run)[2:5] == ["TaskScheduled", "TaskStarted", "TaskSucceeded"]
+    assert (await child_run(service)).status == "RUNNING"
+    assert (await child_run(service)).input.value == {"a": 1}
+    assert (await types(service, run))[2:5] == ["TaskScheduled", "TaskStarted", "TaskSucceeded"]
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ async def test_a_sync_call_gives_what_the_execution_gave(
     described = value(run)
     assert (described["Status"], described["Output"]) == ("SUCCEEDED", output)
     assert (described["Name"], described["StateMachineArn"]) == ("child", child)
-    assert types(service, run)[2:6] == [
+    assert (await types(service, run))[2:6] == [
         "TaskScheduled",
         "TaskStarted",
         "TaskSubmitted",
@@ -157,9 +157,9 @@ async def test_a_call_waits_for_the_token_it_passed_on(service: Service, succeed
     states["call"]["Parameters"]["Input"] = {"token.$": "$$.Task.Token"}
     run = await started(service, states)
     with anyio.fail_after(10):
-        while service.executions.find(service.executions.arn("child", "child")) is None:
+        while await service.executions.find(service.executions.arn("child", "child")) is None:
             await anyio.lowlevel.checkpoint()
-    received = child_run(service).input.value
+    received = (await child_run(service)).input.value
     assert isinstance(received, dict)
     token = str(received["token"])
     if succeeds:
@@ -168,25 +168,26 @@ async def test_a_call_waits_for_the_token_it_passed_on(service: Service, succeed
     else:
         await service.send_task_failure(token, "No", "because")
         assert ((await ended(service, run)).error, run.cause) == ("No", "because")
-    assert child_run(service).status == "RUNNING"
+    assert (await child_run(service)).status == "RUNNING"
 
 
 async def test_an_execution_that_ends_too_late_matters_to_nobody(service: Service) -> None:
     child = await machine(service, "child", WAIT)
     run = await outcome(service, calling(".sync", child, TimeoutSeconds=1))
     assert run.error == "States.Timeout"
-    before = types(service, run)
-    await service.stop_execution(child_run(service).arn, None, None)
+    before = await types(service, run)
+    await service.stop_execution((await child_run(service)).arn, None, None)
     await anyio.wait_all_tasks_blocked()
-    assert types(service, run) == before
+    assert await types(service, run) == before
 
 
 async def test_a_task_that_was_given_up_calls_nothing(service: Service) -> None:
     child = await machine(service, "child", DOUBLE)
-    run = service.begin_execution(await machine(service, "parent", calling("", child)), "x", "{}")
+    parent = await machine(service, "parent", calling("", child))
+    run = await service.begin_execution(parent, "x", "{}")
     await service.stop_execution(run.arn, None, None)  # before its call had a turn
     await anyio.wait_all_tasks_blocked()
-    assert service.executions.find(service.executions.arn("child", "child")) is None
+    assert await service.executions.find(service.executions.arn("child", "child")) is None
 
 
 @pytest.mark.parametrize(
@@ -399,12 +400,12 @@ class Stalled:
         self.stalled.set()
         await self.released.wait()
         self.sent.append((url, body, dict(options)))
-        return Message("id", body)
+        return Message(1, "id", body)
 
 
 @pytest.fixture
 def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(integrations, "FIRST_PAUSE_SECONDS", 0.001)
+    monkeypatch.setattr(calls, "FIRST_PAUSE_SECONDS", 0.001)
 
 
 @pytest.mark.usefixtures("_short_pauses")
@@ -452,7 +453,7 @@ class Early:
         self.token = body
         self.arrived.set()
         await self.released.wait()
-        return Message("id", body)
+        return Message(1, "id", body)
 
 
 async def test_an_outcome_that_comes_before_the_answer_of_the_queue_is_kept_until_then() -> None:
@@ -469,7 +470,7 @@ async def test_an_outcome_that_comes_before_the_answer_of_the_queue_is_kept_unti
             assert run.status == "RUNNING"
             sender.released.set()
             assert value(await ended(service, run)) == 7
-    assert types(service, run)[3:6] == ["TaskStarted", "TaskSubmitted", "TaskSucceeded"]
+    assert (await types(service, run))[3:6] == ["TaskStarted", "TaskSubmitted", "TaskSucceeded"]
 
 
 class Broken:

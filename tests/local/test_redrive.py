@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -152,9 +153,14 @@ async def test_two_redrives_at_once_are_one(bench: Bench) -> None:
     arn = await bench.start(work(bench))
     await bench.fail_task()
     await bench.ended(arn)
+
+    async def redrive() -> None:
+        with suppress(ServiceError):  # the slower one may hear that it is running
+            await bench.service.redrive_execution(arn)
+
     async with anyio.create_task_group() as group:
-        for _ in range(2):
-            group.start_soon(bench.service.redrive_execution, arn)
+        group.start_soon(redrive)
+        group.start_soon(redrive)
     assert (await bench.types(arn)).count("ExecutionRedriven") == 1
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,7 +24,10 @@ async def fired(timers: TimerQueue[str], seconds: float) -> list[tuple[float, st
     began = anyio.current_time()
     seen: list[tuple[float, str]] = []
     with anyio.move_on_after(seconds):
-        await timers.run(lambda key: seen.append((round(anyio.current_time() - began, 3), key)))
+        await timers.run(
+            lambda key: seen.append((round(anyio.current_time() - began, 3), key)),
+            anyio.lowlevel.checkpoint,
+        )
     return seen
 
 

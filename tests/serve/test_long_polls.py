@@ -72,7 +72,7 @@ async def test_a_client_that_is_gone_gets_no_task(service: Service, url: str) ->
     assert task is not None
     started = [
         event.details.get("workerName")
-        for event in service.get_execution_history(run.arn)
+        for event in await service.get_execution_history(run.arn)
         if event.type == "ActivityStarted"
     ]
     assert started == ["other"]
@@ -103,7 +103,7 @@ async def test_a_task_that_could_not_be_written_is_offered_again(
     assert task.input == '"work"'
     await service.send_task_success(task.token, "2")
     assert run.status == "SUCCEEDED"
-    types = [event.type for event in service.get_execution_history(run.arn)]
+    types = [event.type for event in await service.get_execution_history(run.arn)]
     assert types.count("ActivityStarted") == 1
 
 

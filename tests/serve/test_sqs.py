@@ -14,7 +14,7 @@ from botocore.config import Config
 
 from aiowfm.aws.sqs import sqs_sender
 from aiowfm.errors import AccessDeniedError
-from aiowfm.local import integrations
+from aiowfm.local import calls
 from aiowfm.local.service import Service
 from aiowfm.serve import serve
 from tests.ministack import MiniStack
@@ -170,7 +170,7 @@ async def test_a_parameter_that_sqs_does_not_have_fails_the_task(
 async def test_an_endpoint_out_of_reach_fails_the_task_after_some_tries(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(integrations, "FIRST_PAUSE_SECONDS", 0.001)
+    monkeypatch.setattr(calls, "FIRST_PAUSE_SECONDS", 0.001)
     async with (
         sqs_sender(endpoint_url=NOWHERE, region="us-east-1") as sender,
         anyio.create_task_group() as group,

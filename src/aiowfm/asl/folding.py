@@ -113,7 +113,7 @@ def _task_started(run: Interpreter, event: HistoryEvent, branch: Branch) -> None
 def _task_submitted(run: Interpreter, event: HistoryEvent, branch: Branch) -> None:
     task = _visit(branch).task
     assert task is not None
-    task.is_submitted = True
+    task.answer = cast("Payload", event.details["output"])
     branch.tail = event.id
 
 

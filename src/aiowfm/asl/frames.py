@@ -61,7 +61,7 @@ class PendingTask:
     Attributes:
         kind: What its events begin with: `Activity`, `Task` or `MapRun`.
         facts: What the details of all its events say.
-        is_submitted: A service has taken the call; what is awaited is its result.
+        answer: What the service answered when it took the call; awaited is the result.
         started_at: When its clocks began to run: for an activity, when a worker took it.
     """
 
@@ -71,7 +71,11 @@ class PendingTask:
     timeout_seconds: int | None = None
     heartbeat_seconds: int | None = None
     started_at: float | None = None
-    is_submitted: bool = False
+    answer: Payload | None = None
+
+    @property
+    def is_submitted(self) -> bool:
+        return self.answer is not None
 
 
 @dataclass(slots=True, eq=False)

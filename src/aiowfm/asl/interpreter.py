@@ -175,8 +175,13 @@ class Interpreter:
             self.go_on(branch)
         return self._run()
 
-    def resume(self, now: float) -> Progress:
-        """Go on after `restore`; the commands name all tasks and timers under way."""
+    def resume(self, now: float, heartbeats: Mapping[int, float] | None = None) -> Progress:
+        """Go on after `restore`; the commands name all tasks and timers under way.
+
+        Args:
+            now: The time.
+            heartbeats: When tasks last gave a sign of life, which no history says.
+        """
         self.now = now
         if self.status == "RUNNING":
             self._start_execution_timer()
@@ -184,7 +189,7 @@ class Interpreter:
                 if branch.visit is not None and branch.visit.failure is not None:
                     self.abandon_children(branch.visit)
             for visit in self.tasks.values():
-                tasks.resume(self, visit)
+                tasks.resume(self, visit, heartbeats or {})
             for branch in list(self.branches.values()):
                 self.go_on(branch)
         return self._run()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from aiowfm.asl import model
@@ -36,12 +37,39 @@ def map_run_command(run: Interpreter, visit: Visit, event_id: int) -> StartMapRu
         event_id,
         arn,
         label,
+        _place(visit),
+        visit.task is None and visit.map_run_arn is not None,
         state.processor,
         inputs,
         max_concurrency(run, visit),
         None if count is None else int(count),
         percentage,
     )
+
+
+def processor_at(machine: model.StateMachine, place: Sequence[str | int]) -> model.Branch:
+    """The processor of the Map at *place*: names of states, and indexes of branches."""
+    branch: model.Branch = machine
+    steps = iter(place)
+    for name in steps:
+        state = branch.states[str(name)]
+        if isinstance(state, model.ParallelState):
+            branch = state.branches[int(next(steps))]
+        else:
+            assert isinstance(state, model.MapState)
+            branch = state.processor
+    return branch
+
+
+def _place(visit: Visit) -> tuple[str | int, ...]:
+    place: list[str | int] = [visit.name]
+    branch = visit.branch
+    while branch.parent is not None:
+        if isinstance(branch.parent.state, model.ParallelState):
+            place.append(branch.index)
+        place.append(branch.parent.name)
+        branch = branch.parent.branch
+    return tuple(reversed(place))
 
 
 def _inputs(

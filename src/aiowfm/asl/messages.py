@@ -106,12 +106,12 @@ class CallService(NamedTuple):
 class StartMapRun(NamedTuple):
     """Run a machine for each of many inputs, each in an execution of its own.
 
-    A run of this ARN that has ended is redriven, one that goes on is left alone.
-
     Attributes:
         arn: The ARN of the Map run.
         label: Part of the names of the child executions.
+        place: Where in the state machine the Map is (see `map_runs.processor_at`).
         processor: The machine.
+        is_redrive: Whether the run of this ARN has ended and is taken up again.
         inputs: One for each child execution.
         max_concurrency: Children that run at once; 0: as many as there can be.
         tolerated_count: Children that may fail.
@@ -122,6 +122,8 @@ class StartMapRun(NamedTuple):
     event_id: int
     arn: str
     label: str
+    place: tuple[str | int, ...]
+    is_redrive: bool
     processor: Processor
     inputs: list[Payload]
     max_concurrency: int

@@ -25,7 +25,7 @@ def parse(text: str) -> JsonValue:
         try:
             value: JsonValue = from_json(text, allow_inf_nan=False)
             return value
-        except ValueError:
+        except (ValueError, TypeError):
             pass  # it stops at 200 levels; the standard parser says what is wrong
     try:
         value = json.loads(text, parse_constant=_refuse, parse_float=_finite)
@@ -39,8 +39,9 @@ def dump(value: JsonValue) -> str:
     try:
         return to_json(value).decode()
     except ValueError:
-        # As above: what is nested deeper goes the slower way.
-        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        # As above: what is nested deeper goes the slower way, and half of a surrogate pair
+        # must be escaped.
+        return json.dumps(value, allow_nan=False, separators=(",", ":"))
 
 
 def same(left: JsonValue, right: JsonValue) -> bool:

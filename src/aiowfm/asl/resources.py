@@ -29,6 +29,11 @@ class ServiceResource(NamedTuple):
         """The action as histories show it."""
         return self.action if self.pattern is None else f"{self.action}.{self.pattern}"
 
+    @property
+    def is_sync(self) -> bool:
+        """Whether the Task waits until the job that it began has ended."""
+        return self.pattern in ("sync", "sync:2")
+
 
 def service_resource(resource: str) -> ServiceResource | None:
     """What *resource* calls, or None if it is no integration."""

@@ -182,7 +182,11 @@ def _ways(scope: Scope, start: str) -> Iterator[Finding]:
 def _is_end(state: dict[str, Any]) -> bool:
     # Of an unknown Type it cannot be told; that Type has a finding of its own.
     kind = state.get("Type")
-    return state.get("End") is True or kind in ("Succeed", "Fail") or kind not in STATE_TYPES
+    return (
+        state.get("End") is True
+        or kind in ("Succeed", "Fail")
+        or not (isinstance(kind, str) and kind in STATE_TYPES)
+    )
 
 
 def _repeated_names(every_scope: Iterable[Scope]) -> Iterator[Finding]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from aiowfm.asl import messages, model
@@ -79,7 +80,7 @@ def stop_timers(run: Interpreter, visit: Visit) -> None:
             run.commands.append(StopTimer(Timer(kind, task.event_id)))
 
 
-def resume(run: Interpreter, visit: Visit) -> None:
+def resume(run: Interpreter, visit: Visit, heartbeats: Mapping[int, float]) -> None:
     """Ask for the task of *visit* again, which was under way when the execution was stored."""
     task, state = _task(visit), visit.state
     if isinstance(state, model.MapState):
@@ -88,8 +89,9 @@ def resume(run: Interpreter, visit: Visit) -> None:
     assert isinstance(state, model.TaskState)
     resource = service_resource(state.resource)
     if task.started_at is not None:
-        for kind in (TimerKind.TASK, TimerKind.HEARTBEAT):
-            _start_timer(run, task, kind, task.started_at)
+        _start_timer(run, task, TimerKind.TASK, task.started_at)
+        alive_at = max(task.started_at, heartbeats.get(task.event_id, 0.0))
+        _start_timer(run, task, TimerKind.HEARTBEAT, alive_at)
     elif resource is not None:
         run.record(visit.branch, "TaskStarted", task.facts)
         start_timers(run, visit)

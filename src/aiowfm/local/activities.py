@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import OrderedDict, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -12,9 +13,11 @@ import anyio
 from aiowfm.asl.payload import Payload
 from aiowfm.local.arns import Arns, checked_arn, checked_name
 from aiowfm.local.errors import ServiceError
+from aiowfm.local.storage.store import Store
 from aiowfm.local.tokens import TaskId
 from aiowfm.names import ActivityArn
 
+_ACTIVITY = "activity"  # the kind of their documents
 LONG_POLL_SECONDS = 60.0  # GetActivityTask
 
 
@@ -86,10 +89,25 @@ class Activity:
 class Activities:
     """All activities, by ARN."""
 
-    def __init__(self, arns: Arns) -> None:
+    def __init__(self, arns: Arns, store: Store) -> None:
         self._arns = arns
+        self._store = store
         self._activities: dict[str, Activity] = {}
         self._orphans: dict[str, OrderedDict[TaskId, Payload]] = {}
+
+    async def load(self) -> None:
+        """Read what the store has."""
+        for arn, text in await self._store.documents(_ACTIVITY):
+            self._activities[arn] = Activity(arn=ActivityArn(arn), **json.loads(text))
+
+    def save(self, activity: Activity) -> None:
+        """Keep *activity* as it is now; executions know of its tasks."""
+        document = {
+            "name": activity.name,
+            "created_at": activity.created_at,
+            "tags": activity.tags,
+        }
+        self._store.put(_ACTIVITY, activity.arn, json.dumps(document))
 
     def arn(self, name: str) -> ActivityArn:
         return self._arns.activity(name)
@@ -109,16 +127,25 @@ class Activities:
         if arn not in self._activities:
             # Tasks that waited when it was deleted wait on.
             waiting = self._orphans.pop(arn, None) or OrderedDict()
-            self._activities[arn] = Activity(name, arn, now, waiting)
+            activity = self._activities[arn] = Activity(name, arn, now, waiting)
+            self.save(activity)
         return self._activities[arn]
 
     def delete(self, arn: str) -> None:
         """Forget an activity; one that does not exist is forgotten already."""
         activity = self._activities.pop(checked_arn(arn, "activity"), None)
         if activity is not None:
+            self._store.put(_ACTIVITY, arn, None)
             activity.send_home()
             if activity.waiting:
                 self._orphans[arn] = activity.waiting
+
+    def offer(self, arn: str, task: TaskId, payload: Payload) -> None:
+        """Let a task wait at an activity or, where that is deleted, for its return."""
+        if arn in self._activities:
+            self._activities[arn].offer(task, payload)
+        else:
+            self._orphans.setdefault(arn, OrderedDict())[task] = payload
 
     def withdraw(self, arn: str, task: TaskId) -> None:
         """Take back a task that nobody needs to do any more."""

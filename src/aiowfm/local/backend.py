@@ -3,35 +3,39 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Literal
+from typing import get_args
 
 import anyio
 
 from aiowfm import ports
 from aiowfm.errors import ConfigError, EngineStateError
 from aiowfm.local.errors import ServiceError, translated
-from aiowfm.local.executions import Run
+from aiowfm.local.runs import Run
 from aiowfm.local.service import Service
+from aiowfm.local.storage.database import MEMORY, Database, Durability
 from aiowfm.names import ActivityArn, ExecutionArn, StateMachineArn
 
-Durability = Literal["none", "commit", "fsync"]
+LISTED_AT_ONCE = 100
 
 
 class LocalBackend:
     """Step Functions embedded in the program.
 
     One object may serve several engines at once, on one event loop; what runs on it
-    outlives each of them and goes on when the next one starts.
+    outlives each of them and goes on when the next one starts. A file outlives the
+    process, too: what was acknowledged is in it, and goes on when it is opened again.
     """
 
     def __init__(
         self,
-        path: str = ":memory:",
+        path: str | os.PathLike[str] = MEMORY,
         *,
         durability: Durability = "commit",
         region: str = "us-east-1",
@@ -41,8 +45,11 @@ class LocalBackend:
         """Make a backend; nothing is opened yet.
 
         Args:
-            path: `:memory:`; files come with durability.
-            durability: What an acknowledged call survives; means nothing in memory.
+            path: A SQLite file, which is made where there is none and has one owner at a
+                time; `:memory:` for what need not outlive this object.
+            durability: What an acknowledged call survives: `commit`, the death of the
+                process; `fsync`, that of the machine; `none`, neither, but the file stays
+                sound. Means nothing in memory.
             region: Part of the ARNs.
             account_id: Part of the ARNs, 12 digits.
             clock: The time in seconds since the epoch.
@@ -50,14 +57,19 @@ class LocalBackend:
         Raises:
             ConfigError: an argument is not usable.
         """
-        if path != ":memory:":
+        if durability not in get_args(Durability):
             raise ConfigError(
-                f"LocalBackend({path!r}): this release keeps workflows in memory only;"
-                " use LocalBackend(':memory:')"
+                f"LocalBackend: durability {durability!r} is none of"
+                f" {', '.join(map(repr, get_args(Durability)))}"
             )
         if len(account_id) != 12 or not account_id.isdecimal():
             raise ConfigError(f"LocalBackend: account_id {account_id!r} is not 12 digits")
-        self._service = Service(region=region, account_id=account_id, now=clock)
+        self._database = Database(os.fspath(path), durability)
+        self._make_service = functools.partial(
+            Service, region=region, account_id=account_id, database=self._database, now=clock
+        )
+        self._service = self._make_service()
+        self._opening = anyio.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._users = 0
         self._timekeeping = anyio.Lock()
@@ -67,28 +79,37 @@ class LocalBackend:
         """Open it on the running loop; *max_polls* does not matter here.
 
         Raises:
+            ConfigError: its file cannot be used, and why.
             EngineStateError: it is open on another event loop.
         """
         loop = asyncio.get_running_loop()
         if self._users == 0:
             self._loop = loop
             self._timekeeping = anyio.Lock()
+            self._opening = anyio.Lock()
+            if self._database.is_file:
+                # What is known of it is in the file, which others may have used meanwhile.
+                self._service = self._make_service()
         elif self._loop is not loop:
             raise EngineStateError("this LocalBackend is in use on another event loop")
         self._users += 1
         try:
+            async with self._opening:
+                await self._service.open()
             async with anyio.create_task_group() as group:
                 group.start_soon(self._keep_time)
                 yield OpenLocalBackend(self._service)
                 group.cancel_scope.cancel()
         finally:
             self._users -= 1
+            if self._users == 0:
+                await self._service.close()
 
     async def _keep_time(self) -> None:
         # One of the engines that share a backend fires its timers; when that one stops,
         # the lock lets another go on.
         async with self._timekeeping:
-            await self._service.executions.run()
+            await self._service.run()
 
 
 class OpenLocalBackend:
@@ -209,7 +230,7 @@ class LocalExecutions:
 
     async def describe(self, arn: ExecutionArn) -> ports.Execution:
         with translated("DescribeExecution"):
-            return _execution(self._service.describe_execution(arn), with_data=True)
+            return _execution(await self._service.describe_execution(arn), with_data=True)
 
     async def finished(self, arn: ExecutionArn) -> ports.Execution:
         with translated("DescribeExecution"):
@@ -222,9 +243,19 @@ class LocalExecutions:
     async def list(
         self, machine: str, status: ports.ExecutionStatus | None
     ) -> AsyncIterator[ports.Execution]:
-        for run in reversed(self._service.executions.of_machine(machine)):
-            if status is None or run.status == status.value:
+        found = self._service.machines.find(machine)
+        last = 1 << 62
+        while found is not None:
+            runs = await self._service.executions.select(
+                "map_run IS NULL AND machine = ? AND number < ? AND ifnull(?, status) = status",
+                (found.id, last, status and status.value),
+                limit=LISTED_AT_ONCE,
+            )
+            for run in runs:
                 yield _execution(run, with_data=False)
+            if len(runs) < LISTED_AT_ONCE:
+                return
+            last = runs[-1].number
 
 
 def _execution(run: Run, *, with_data: bool) -> ports.Execution:

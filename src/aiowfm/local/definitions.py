@@ -91,6 +91,11 @@ def _parsed(text: str, type: str) -> Definition:
     error = refusal(diagnostics(text, type))
     if error is not None:
         raise error
+    return accepted(text, type)
+
+
+def accepted(text: str, type: str) -> Definition:
+    """A definition that was found free of errors, by this release or an older one."""
     definition = rules.parse(json.loads(text))
     if type == "EXPRESS":
         seconds = min(definition.timeout_seconds or EXPRESS_SECONDS, EXPRESS_SECONDS)

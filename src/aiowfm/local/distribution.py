@@ -5,15 +5,17 @@ from __future__ import annotations
 import functools
 import uuid
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from aiowfm.asl.messages import StartMapRun, TaskFailed, TaskSucceeded
 from aiowfm.asl.model import MapState, StateMachine
 from aiowfm.asl.payload import Payload
-from aiowfm.local.executions import Run
+from aiowfm.local.executions import definition_at
 from aiowfm.local.machines import Revision
 from aiowfm.local.map_runs import MapRun
+from aiowfm.local.runs import Origin, Run
 from aiowfm.local.tokens import TaskId
 
 if TYPE_CHECKING:
@@ -21,8 +23,11 @@ if TYPE_CHECKING:
 
 # AWS runs at most so many child executions at once.
 MOST_AT_ONCE = 10_000
+# Children that are begun before others work again: a millisecond or two.
+BEGUN_PER_TURN = 10
 
 _COUNTS = {
+    "RUNNING": "running",
     "SUCCEEDED": "succeeded",
     "FAILED": "failed",
     "TIMED_OUT": "timedOut",
@@ -35,6 +40,8 @@ class _Distributed:
     """A Map run that is going on.
 
     Attributes:
+        definition: What the children run.
+        place: Where in the definition of the parent's machine that is.
         pending: Children that are yet to be started or, if `redrivable`, taken up again.
     """
 
@@ -43,12 +50,17 @@ class _Distributed:
     record: MapRun
     command: StartMapRun
     revision: Revision
-    pending: deque[tuple[int, Payload]]
+    definition: StateMachine
+    is_batched: bool
+    pending: deque[tuple[int, Payload]] = field(default_factory=deque)
     running: dict[int, Run] = field(default_factory=dict)
     outputs: dict[int, Payload] = field(default_factory=dict)
     failures: int = 0
     redrivable: dict[int, Run] = field(default_factory=dict)
-    is_batched: bool = False
+
+    @property
+    def place(self) -> tuple[str | int, ...]:
+        return self.parent.origin.place + self.command.place
 
     def items(self, payload: Payload) -> int:
         """How many items a child gets."""
@@ -67,70 +79,40 @@ class Distribution:
         self._by_task: dict[TaskId, _Distributed] = {}
         self._by_child: dict[int, tuple[_Distributed, int]] = {}
 
-    def start(self, run: Run, command: StartMapRun) -> None:
+    async def start(self, run: Run, command: StartMapRun) -> None:
+        """Begin a Map run, take one up that was read from the store, or redrive one."""
         task = TaskId(run.number, command.event_id)
-        if not self._service.executions.awaits(task):
+        revision = await self._service.machines.revision(run.revision)
+        record = self._service.map_runs.live(command.arn)
+        is_new = record is None and not command.is_redrive
+        children: list[Run] = []
+        if not is_new:
+            record = record or await self._service.map_runs.find(command.arn)
+            children = await self._service.executions.select("map_run = ?", (command.arn,))
+        if task in self._by_task or not self._service.executions.awaits(task):
             return
-        record = self._service.map_runs.find(command.arn)
-        if record is not None:
-            self._redrive(task, run, record, command)
-            return
-        record = MapRun(
-            arn=command.arn,
-            execution_arn=run.arn,
-            state_machine_arn=f"{run.machine.arn}/{command.label}",
-            started_at=self._service.now(),
-            max_concurrency=command.max_concurrency,
-            tolerated_failure_count=command.tolerated_count,
-            tolerated_failure_percentage=command.tolerated_percentage,
-        )
-        self._service.map_runs.add(record)
-        going_on = _Distributed(
+        if record is None:
+            record = self._record(run, command)
+        elif record.status != "RUNNING":
+            record.status, record.stopped_at = "RUNNING", None
+            record.redrive_count += 1
+            record.redriven_at = self._service.now()
+        going_on = self._by_task[task] = _Distributed(
             task,
             run,
             record,
             command,
-            _revision(run, command),
-            deque(enumerate(command.inputs)),
-            is_batched=_is_batched(run, command),
+            revision,
+            _definition(run, command),
+            _is_batched(run, command),
         )
-        for payload in command.inputs:
-            self._count(going_on, "pending", 1, payload)
-        self._by_task[task] = going_on
-        self._fill(going_on)
-
-    def _redrive(self, task: TaskId, run: Run, record: MapRun, command: StartMapRun) -> None:
-        """Take up again the children that did not succeed, and start those that never were."""
-        record.status, record.stopped_at = "RUNNING", None
-        record.redrive_count += 1
-        record.redriven_at = self._service.now()
-        going_on = _Distributed(
-            task,
-            run,
-            record,
-            command,
-            _revision(run, command),
-            deque(),
-            is_batched=_is_batched(run, command),
-        )
-        for index, payload in enumerate(command.inputs):
-            child = self._service.executions.find(record.children.get(index, ""))
-            if child is None:
-                self._count(going_on, "aborted", -1, payload)
-            elif child.status == "SUCCEEDED" and child.output is not None:
-                going_on.outputs[index] = child.output
-                continue
-            else:
-                self._count(going_on, _COUNTS[child.status], -1, payload)
-                going_on.redrivable[index] = child
-                record.pending_redrive += 1
-            self._count(going_on, "pending", 1, payload)
-            going_on.pending.append((index, payload))
-        self._by_task[task] = going_on
-        self._fill(going_on)
+        self._sort(going_on, children)
+        self._service.map_runs.save(record)
+        self._go_on(going_on)
 
     def changed(self, record: MapRun) -> None:
         """Go on under the limits that *record* has now."""
+        self._service.map_runs.save(record)
         for going_on in list(self._by_task.values()):
             if going_on.record is record:
                 self._go_on(going_on)
@@ -154,29 +136,71 @@ class Distribution:
             going_on.failures += 1
         if going_on.task in self._by_task:
             self._go_on(going_on)
+        elif not going_on.running:
+            self._service.map_runs.save(going_on.record)
+
+    def _record(self, run: Run, command: StartMapRun) -> MapRun:
+        return MapRun(
+            arn=command.arn,
+            execution=run.number,
+            execution_arn=run.arn,
+            state_machine_arn=f"{run.machine.arn}/{command.label}",
+            started_at=self._service.now(),
+            max_concurrency=command.max_concurrency,
+            tolerated_failure_count=command.tolerated_count,
+            tolerated_failure_percentage=command.tolerated_percentage,
+        )
+
+    def _sort(self, going_on: _Distributed, children: Iterable[Run]) -> None:
+        """Find out which children there are, and which are yet to be started or taken up."""
+        record, by_index = going_on.record, {run.origin.map_index: run for run in children}
+        record.forget_counts()
+        for index, payload in enumerate(going_on.command.inputs):
+            child = by_index.get(index)
+            state = "pending" if child is None else _COUNTS[child.status]
+            if child is None:
+                going_on.pending.append((index, payload))
+            elif child.status == "SUCCEEDED" and child.output is not None:
+                going_on.outputs[index] = child.output
+            elif child.status == "RUNNING":
+                going_on.running[index] = child
+                self._by_child[child.number] = (going_on, index)
+            elif child.origin.map_attempt + child.redrive_count < record.redrive_count:
+                state = "pending"
+                going_on.pending.append((index, payload))
+                going_on.redrivable[index] = child
+                record.pending_redrive += 1
+            else:
+                going_on.failures += 1
+            self._count(going_on, state, 1, payload)
 
     def _go_on(self, going_on: _Distributed) -> None:
+        """Start as many children as may run, or give the result if all are done."""
         if going_on.record.is_exceeded_by(going_on.failures):
             self._fail(going_on)
-        else:
-            self._fill(going_on)
-
-    def _fill(self, going_on: _Distributed) -> None:
-        """Start as many children as may run, or give the result if all are done."""
+            return
         limit = going_on.record.max_concurrency or MOST_AT_ONCE
-        while going_on.pending and len(going_on.running) < limit:
+        for _ in range(BEGUN_PER_TURN):
+            if not going_on.pending or len(going_on.running) >= limit:
+                break
             index, payload = going_on.pending.popleft()
             self._count(going_on, "pending", -1, payload)
             self._count(going_on, "running", 1, payload)
             child = self._begin_child(going_on, index, payload)
             going_on.running[index] = child
             self._by_child[child.number] = (going_on, index)
+        else:
+            self._service.executions.later(functools.partial(self._begin_more, going_on))
         if not going_on.pending and not going_on.running:
             del self._by_task[going_on.task]
             self._end(going_on, "SUCCEEDED")
             outputs = [going_on.outputs[index].value for index in sorted(going_on.outputs)]
             event = TaskSucceeded(going_on.task.event_id, Payload(outputs))
             self._service.executions.apply(going_on.task, event)
+
+    def _begin_more(self, going_on: _Distributed) -> None:
+        if going_on.task in self._by_task:
+            self._go_on(going_on)
 
     def _begin_child(self, going_on: _Distributed, index: int, payload: Payload) -> Run:
         redrivable = going_on.redrivable.pop(index, None)
@@ -187,16 +211,25 @@ class Distribution:
             return redrivable
         name = str(uuid.uuid4())
         machine = going_on.parent.machine
-        arn = self._service.executions.arn(f"{machine.name}/{going_on.command.label}", name)
-        going_on.record.children[index] = arn
         return self._service.executions.start(
-            machine, going_on.revision, name, payload, arn=arn, map_run_arn=going_on.record.arn
+            machine,
+            going_on.revision,
+            name,
+            payload,
+            arn=self._service.executions.arn(f"{machine.name}/{going_on.command.label}", name),
+            origin=Origin(
+                map_run_arn=going_on.record.arn,
+                map_index=index,
+                map_attempt=going_on.record.redrive_count,
+                place=going_on.place,
+            ),
+            definition=going_on.definition,
         )
 
     async def _take_up(self, going_on: _Distributed, child: Run) -> None:
         """Redrive a child, unless the Map run is over by now."""
         if going_on.task in self._by_task:
-            await self._service.executions.redrive(child)
+            child = await self._service.executions.redrive(child)
         if going_on.task not in self._by_task:
             self._service.executions.stop(child, None, None)
             if child.interpreter is None:
@@ -213,14 +246,19 @@ class Distribution:
         self._service.executions.apply(going_on.task, event)
 
     def _end(self, going_on: _Distributed, status: str) -> None:
-        going_on.record.status = status
-        going_on.record.stopped_at = self._service.now()
+        record = going_on.record
+        record.status = status
+        record.stopped_at = self._service.now()
         for _, payload in going_on.pending:
             self._count(going_on, "pending", -1, payload)
             self._count(going_on, "aborted", 1, payload)
         going_on.pending.clear()
-        for child in list(going_on.running.values()):
-            self._service.executions.stop(child, None, None)
+        record.pending_redrive = 0
+        self._service.map_runs.save(record)
+        for child in going_on.running.values():
+            self._service.executions.later(
+                functools.partial(self._service.executions.stop, child, None, None)
+            )
 
     def _count(self, going_on: _Distributed, state: str, change: int, payload: Payload) -> None:
         """Count a child and its items as being, or no longer being, in *state*."""
@@ -233,11 +271,6 @@ def _is_batched(run: Run, command: StartMapRun) -> bool:
     return bool(visit and isinstance(visit.state, MapState) and visit.state.item_batcher)
 
 
-def _revision(run: Run, command: StartMapRun) -> Revision:
-    """What the children run: the processor, as a machine of its own."""
-    machine = StateMachine.model_construct(
-        start_at=command.processor.start_at,
-        states=command.processor.states,
-        query_language=run.revision.definition.query_language,
-    )
-    return Revision(run.revision.settings, machine, run.revision.updated_at)
+def _definition(run: Run, command: StartMapRun) -> StateMachine:
+    assert run.interpreter is not None  # it waits for the Map run
+    return definition_at(run.interpreter.machine, command.place)

@@ -6,9 +6,8 @@ import asyncio
 import functools
 import logging
 import random
-from collections import defaultdict, deque
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Protocol
 
 import anyio
@@ -16,9 +15,12 @@ import anyio.lowlevel
 import anyio.to_thread
 from anyio.abc import TaskGroup
 
-from aiowfm.asl import messages
+from aiowfm.asl import messages, model
 from aiowfm.asl.context import ExecutionFacts
+from aiowfm.asl.frames import Visit
+from aiowfm.asl.history import HistoryEvent
 from aiowfm.asl.interpreter import Interpreter, Progress
+from aiowfm.asl.map_runs import processor_at
 from aiowfm.asl.messages import (
     CallService,
     CancelTask,
@@ -26,56 +28,24 @@ from aiowfm.asl.messages import (
     StartMapRun,
     StartTimer,
     StopTimer,
+    TaskHeartbeat,
     Timer,
 )
 from aiowfm.asl.payload import Payload
 from aiowfm.local.activities import Activities
 from aiowfm.local.errors import ServiceError
-from aiowfm.local.machines import Machine, Revision
-from aiowfm.local.store import Store
+from aiowfm.local.machines import Machine, Machines, Revision
+from aiowfm.local.runs import NO_ORIGIN, Origin, Run, run_of
+from aiowfm.local.storage.store import Store
 from aiowfm.local.timers import TimerQueue
 from aiowfm.local.tokens import TaskId
 from aiowfm.names import ExecutionArn
 
 log = logging.getLogger("aiowfm.local")
 
-
-@dataclass(slots=True, eq=False)
-class Run:
-    """An execution, running or finished.
-
-    Attributes:
-        number: Its place among all executions; part of task tokens.
-        interpreter: None once it has finished and its history says all.
-        watchers: Waiting for it to finish.
-        version_arn: The version of the machine it was started on, if it was one.
-        alias_arn: The alias it was started on, if it was one.
-        map_run_arn: The run of a distributed Map that it is part of.
-        redriven_at: When it was last redriven.
-        redrive_token: The client's token of that call.
-    """
-
-    number: int
-    arn: ExecutionArn
-    name: str
-    machine: Machine
-    revision: Revision
-    input: Payload
-    started_at: float
-    interpreter: Interpreter | None
-    status: str = "RUNNING"
-    output: Payload | None = None
-    error: str | None = None
-    cause: str | None = None
-    stopped_at: float | None = None
-    activities: dict[int, str] = field(default_factory=dict)
-    watchers: list[asyncio.Future[None]] = field(default_factory=list)
-    version_arn: str | None = None
-    alias_arn: str | None = None
-    map_run_arn: str | None = None
-    redrive_count: int = 0
-    redriven_at: float | None = None
-    redrive_token: str | None = None
+HEARTBEAT = "heartbeat"  # the kind of documents that note when a task last gave a sign of life
+# Reading a history of this length takes some milliseconds: longer ones go to a thread.
+LONG_HISTORY = 300
 
 
 class Surroundings(Protocol):
@@ -103,67 +73,135 @@ class Surroundings(Protocol):
 
 
 class Executions:
-    """All executions of a backend.
+    """All executions of a backend: those under way here, the others in the store.
 
-    Between `open` and `close` it belongs to one event loop; without one, nothing moves.
+    Between `load` and the end of `run` it belongs to one event loop; without one,
+    nothing moves.
     """
 
     def __init__(
         self,
         arn_prefix: str,
         store: Store,
+        machines: Machines,
         activities: Activities,
         now: Callable[[], float],
         token: Callable[[TaskId], str],
     ) -> None:
         self._arn_prefix = arn_prefix
         self._store = store
+        self._machines = machines
         self._activities = activities
         self._now = now
         self._token = token
         self._timers: TimerQueue[tuple[int, Timer]] = TimerQueue(now)
-        self._runs: list[Run] = []
         self._todo: deque[Callable[[], None]] = deque()
         self._surroundings: Surroundings | None = None
         self._has_more = anyio.Event()
         self._beside: TaskGroup | None = None
-        self._by_arn: dict[str, Run] = {}
-        self._by_machine: defaultdict[str, list[Run]] = defaultdict(list)
+        # Those that are running, or whose end is yet to be kept.
+        self._live: dict[int, Run] = {}
+        self._live_by_arn: dict[str, Run] = {}
+        self._newest = 0
+        # Of all ARNs there are; saves asking the store for names that are new.
+        self._hashes: set[int] = set()
+
+    def surround(self, surroundings: Surroundings) -> None:
+        """Tell what executions can reach, before the first of them starts."""
+        self._surroundings = surroundings
+
+    # Finding executions.
 
     def arn(self, machine: str, name: str) -> ExecutionArn:
         return ExecutionArn(f"{self._arn_prefix}:execution:{machine}:{name}")
 
-    def find(self, arn: str) -> Run | None:
-        return self._by_arn.get(arn)
+    def live(self, number: int) -> Run | None:
+        """The execution of this number, if it is under way."""
+        return self._live.get(number)
 
-    def get(self, arn: str) -> Run:
-        run = self._by_arn.get(arn)
+    def running_of(self, machine: Machine) -> list[Run]:
+        """The executions of a machine that are running."""
+        return [
+            run
+            for run in self._live.values()
+            if run.machine is machine and run.interpreter is not None
+        ]
+
+    async def find(self, arn: str) -> Run | None:
+        """The newest execution of this ARN."""
+        run = self._live_by_arn.get(arn)
+        if run is None and hash(arn) in self._hashes:
+            found = await self.select("arn = ?", (arn,), limit=1)
+            run = self._live_by_arn.get(arn) or (found[0] if found else None)
+        return run
+
+    async def get(self, arn: str) -> Run:
+        """The newest execution of this ARN.
+
+        Raises:
+            ServiceError: ExecutionDoesNotExist.
+        """
+        run = await self.find(arn)
         if run is None:
             raise ServiceError("ExecutionDoesNotExist", f"Execution Does Not Exist: '{arn}'")
         return run
 
-    def of_machine(self, name: str) -> Sequence[Run]:
-        """The executions of a machine, oldest first."""
-        return self._by_machine[name]
+    async def select(
+        self, where: str, values: Sequence[object], *, limit: int = -1, descending: bool = True
+    ) -> list[Run]:
+        """Executions that fulfil an SQL condition, in the order of their numbers."""
+        rows = await self._store.executions(where, values, limit=limit, descending=descending)
+        return [self._live.get(row.number) or run_of(row, self._machines.by_id) for row in rows]
+
+    # Going on.
 
     async def run(self) -> None:
         """Fire timers, and go on with what is long, until cancelled."""
         async with anyio.create_task_group() as group:
             self._beside = group
-            group.start_soon(self._timers.run, self._fire)
+            group.start_soon(self._timers.run, self._fire, self._store.well)
             group.start_soon(self._go_on)
 
     async def _go_on(self) -> None:
         while True:
             self._has_more = anyio.Event()
             while self._todo:
-                self._todo.popleft()()
+                call = self._todo.popleft()
+                try:
+                    call()
+                except Exception:
+                    # A defect of ours, which must not stop everything else.
+                    log.exception("a step failed")
                 await anyio.lowlevel.checkpoint()  # let others work between two steps
+                await self._store.well()
             await self._has_more.wait()
 
-    def surround(self, surroundings: Surroundings) -> None:
-        """Tell what executions can reach, before the first of them starts."""
-        self._surroundings = surroundings
+    def later(self, call: Callable[[], None]) -> None:
+        """Do something soon, in a turn of its own."""
+        self._todo.append(call)
+        self._has_more.set()
+
+    def beside(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Do what takes time and raises nothing, while executions go on.
+
+        It is begun again where whoever drives the executions stops before it has ended.
+        """
+        self.later(functools.partial(self._begin, work))
+
+    def _begin(self, work: Callable[[], Awaitable[None]]) -> None:
+        assert self._beside is not None  # `_go_on` is what calls this
+        self._beside.start_soon(self._do, work)
+
+    async def _do(self, work: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await work()
+        except anyio.get_cancelled_exc_class():
+            self.beside(work)
+            raise
+        except Exception:
+            log.exception("a step failed")  # as above
+
+    # What happens to executions.
 
     def start(
         self,
@@ -173,7 +211,8 @@ class Executions:
         input: Payload,
         *,
         arn: ExecutionArn | None = None,
-        map_run_arn: str | None = None,
+        origin: Origin = NO_ORIGIN,
+        definition: model.StateMachine | None = None,
     ) -> Run:
         """Begin an execution under a name that is free.
 
@@ -183,56 +222,82 @@ class Executions:
             name: Its name.
             input: Its input.
             arn: Its ARN, if not the usual one.
-            map_run_arn: The Map run it is part of, and listed with.
+            origin: How it came to be.
+            definition: The definition at the place that *origin* names, if it names one.
         """
-        number = len(self._runs)
+        self._newest += 1
         arn = arn or self.arn(machine.name, name)
         now = self._now()
-        run = Run(number, arn, name, machine, revision, input, now, None, map_run_arn=map_run_arn)
-        run.interpreter = interpreter = self._interpreter(run)
-        self._runs.append(run)
-        self._by_arn[arn] = run
-        if map_run_arn is None:
-            self._by_machine[machine.name].append(run)
+        run = Run(self._newest, arn, name, machine, revision.number, input, now, origin)
+        interpreter = self._interpreter(run, definition or revision.definition, revision.role_arn)
+        run.interpreter = interpreter
+        self._enter(run)
+        self._store.save_execution(run.row())
         self._advance(run, lambda: interpreter.start(input, now))
         return run
 
-    async def redrive(self, run: Run) -> None:
-        """Take up again an execution that has failed, timed out or been stopped."""
-        interpreter = self._interpreter(run)
-        # A history may be long: others go on while it is read.
-        await anyio.to_thread.run_sync(interpreter.restore, self._store.history(run.number))
-        if run.interpreter is not None:
-            return  # another call was faster
-        run.interpreter = interpreter
-        run.status = "RUNNING"
-        run.error = run.cause = run.stopped_at = None
-        run.redriven_at = self._now()
-        run.redrive_count += 1
+    async def redrive(self, run: Run, token: str | None = None) -> Run:
+        """Take up again an execution that has failed, timed out or been stopped.
+
+        Args:
+            run: The execution.
+            token: The client's token of this call.
+        """
+        interpreter = await self.restored(run, await self._store.history(run.number))
+        live = self._live.get(run.number)
+        if live is not None and live.interpreter is not None:
+            return live  # another call was faster
+        run.begin_again(interpreter, self._now(), token)
+        self._enter(run)
+        self._store.save_execution(run.row())
         self._advance(run, lambda: interpreter.redrive(self._now()))
+        return run
+
+    def resume(self, run: Run, interpreter: Interpreter) -> None:
+        """Go on with an execution that was read from the store."""
+        run.interpreter = interpreter
+        self._enter(run)
+        self._advance(run, lambda: interpreter.resume(self._now(), run.heartbeats))
+
+    async def restored(self, run: Run, history: Sequence[HistoryEvent]) -> Interpreter:
+        """The interpreter of *run* as its history left it."""
+        revision = await self._machines.revision(run.revision)
+        definition = revision.definition
+        if run.origin.place:
+            definition = definition_at(definition, run.origin.place)
+        interpreter = self._interpreter(run, definition, revision.role_arn)
+        if len(history) > LONG_HISTORY:
+            await anyio.to_thread.run_sync(interpreter.restore, history)
+        else:
+            interpreter.restore(history)
+        return interpreter
 
     def apply(self, task: TaskId, event: messages.TaskEvent) -> bool:
         """Tell an execution about its task; False if it does not wait for it any more."""
-        if task.execution >= len(self._runs):
+        run = self._live.get(task.execution)
+        interpreter = None if run is None else run.interpreter
+        if run is None or interpreter is None or not interpreter.awaits(task.event_id):
             return False
-        run = self._runs[task.execution]
-        interpreter = run.interpreter
-        if interpreter is None or not interpreter.awaits(task.event_id):
-            return False
+        if isinstance(event, TaskHeartbeat):
+            run.heartbeats[task.event_id] = self._now()
+            self._store.put(HEARTBEAT, heartbeat_key(task), repr(self._now()))
         self._advance(run, lambda: interpreter.apply(event, self._now()))
         return True
 
+    def waiting_for(self, task: TaskId) -> Visit | None:
+        """The stay in a state that waits for *task*."""
+        run = self._live.get(task.execution)
+        if run is None or run.interpreter is None:
+            return None
+        return run.interpreter.tasks.get(task.event_id)
+
     def awaits(self, task: TaskId) -> bool:
         """Whether an execution still waits for this task."""
-        if task.execution >= len(self._runs):
-            return False
-        interpreter = self._runs[task.execution].interpreter
-        return interpreter is not None and interpreter.awaits(task.event_id)
+        return self.waiting_for(task) is not None
 
     def is_started(self, task: TaskId) -> bool:
         """Whether a worker has taken this task, as far as its history knows."""
-        interpreter = self._runs[task.execution].interpreter
-        visit = interpreter and interpreter.tasks.get(task.event_id)
+        visit = self.waiting_for(task)
         return bool(visit and visit.task and visit.task.started_at is not None)
 
     def stop(self, run: Run, error: str | None, cause: str | None) -> None:
@@ -253,16 +318,40 @@ class Executions:
                 if watcher in run.watchers:
                     run.watchers.remove(watcher)
 
-    def _interpreter(self, run: Run) -> Interpreter:
+    # What the store had when it was opened.
+
+    def know(self, arns: Iterable[str], newest: int) -> None:
+        """Learn the ARNs of executions that are not live, and the largest number."""
+        self._hashes.update(map(hash, arns))
+        self._newest = newest
+
+    def forget(self, arns: Iterable[str]) -> None:
+        """These executions are gone from the store."""
+        self._hashes.difference_update(map(hash, arns))
+
+    # How it is done.
+
+    def _enter(self, run: Run) -> None:
+        self._live[run.number] = self._live_by_arn[run.arn] = run
+        self._hashes.add(hash(run.arn))
+
+    def _leave(self, run: Run) -> None:
+        """The end of *run* is kept: from now on the store is asked for it."""
+        if run.interpreter is None and self._live.get(run.number) is run:
+            del self._live[run.number]
+            if self._live_by_arn.get(run.arn) is run:
+                del self._live_by_arn[run.arn]
+
+    def _interpreter(self, run: Run, definition: model.StateMachine, role_arn: str) -> Interpreter:
         facts = ExecutionFacts(
             execution_arn=run.arn,
             execution_name=run.name,
-            role_arn=run.revision.role_arn,
+            role_arn=role_arn,
             state_machine_arn=run.machine.arn,
             state_machine_name=run.machine.name,
         )
         return Interpreter(
-            run.revision.definition,
+            definition,
             facts,
             random=lambda event_id: random.Random(f"{run.arn}#{event_id}").random(),
             refuses=self._refuses,
@@ -279,9 +368,9 @@ class Executions:
 
     def _fire(self, key: tuple[int, Timer]) -> None:
         number, timer = key
-        run = self._runs[number]
-        interpreter = run.interpreter
-        if interpreter is not None:
+        run = self._live.get(number)
+        interpreter = None if run is None else run.interpreter
+        if run is not None and interpreter is not None:
             event = messages.TimerFired(timer)
             self._advance(run, lambda: interpreter.apply(event, self._now()))
 
@@ -306,29 +395,6 @@ class Executions:
         elif interpreter.has_more:
             self.later(functools.partial(self._continue, run))
 
-    def later(self, call: Callable[[], None]) -> None:
-        """Do something soon, in a turn of its own."""
-        self._todo.append(call)
-        self._has_more.set()
-
-    def beside(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Do what takes time and raises nothing, while executions go on.
-
-        It is begun again where whoever drives the executions stops before it has ended.
-        """
-        self.later(functools.partial(self._begin, work))
-
-    def _begin(self, work: Callable[[], Awaitable[None]]) -> None:
-        assert self._beside is not None  # `_go_on` is what calls this
-        self._beside.start_soon(self._do, work)
-
-    async def _do(self, work: Callable[[], Awaitable[None]]) -> None:
-        try:
-            await work()
-        except anyio.get_cancelled_exc_class():
-            self.beside(work)
-            raise
-
     def _continue(self, run: Run) -> None:
         interpreter = run.interpreter
         if interpreter is not None:
@@ -338,7 +404,7 @@ class Executions:
         match command:
             case ScheduleActivity(event_id, arn, payload):
                 run.activities[event_id] = arn
-                self._activities.get(arn).offer(TaskId(run.number, event_id), payload)
+                self._activities.offer(arn, TaskId(run.number, event_id), payload)
             case CancelTask(event_id):
                 task = TaskId(run.number, event_id)
                 activity = run.activities.pop(event_id, None)
@@ -358,16 +424,26 @@ class Executions:
                 self._timers.stop((run.number, timer))
 
     def _finish(self, run: Run, interpreter: Interpreter) -> None:
-        run.status = interpreter.status
-        run.output = interpreter.output
-        run.stopped_at = interpreter.stopped_at
-        if interpreter.failure is not None:
-            run.error, run.cause = interpreter.failure.error, interpreter.failure.cause
-        run.interpreter = None
-        run.activities = {}
+        run.finish(interpreter)
+        for event_id in run.heartbeats:
+            self._store.put(HEARTBEAT, heartbeat_key(TaskId(run.number, event_id)), None)
+        run.heartbeats = {}
+        self._store.save_execution(run.row())
+        self._store.when_kept(functools.partial(self._leave, run))
         if self._surroundings is not None:
             self.later(functools.partial(self._surroundings.finished, run))
-        for watcher in run.watchers:
-            if not watcher.done():
-                watcher.set_result(None)
-        run.watchers = []
+
+
+def heartbeat_key(task: TaskId) -> str:
+    """The key of the document that notes when *task* last gave a sign of life."""
+    return f"{task.execution}/{task.event_id}"
+
+
+def definition_at(definition: model.StateMachine, place: Sequence[str | int]) -> model.StateMachine:
+    """What the children of the distributed Map at *place* run, as a machine of its own."""
+    processor = processor_at(definition, place)
+    return model.StateMachine.model_construct(
+        start_at=processor.start_at,
+        states=processor.states,
+        query_language=definition.query_language,
+    )

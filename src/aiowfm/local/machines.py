@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from random import Random
-from typing import NamedTuple
+from typing import Any, NamedTuple
+from weakref import WeakValueDictionary
 
 from aiowfm.asl.model import StateMachine as Definition
-from aiowfm.local.aliases import Alias
+from aiowfm.local import definitions
+from aiowfm.local.aliases import Alias, Route
 from aiowfm.local.arns import Arns, checked_arn
 from aiowfm.local.errors import ServiceError
+from aiowfm.local.storage.store import Store, numbered
 from aiowfm.names import StateMachineArn
 
+_MACHINE, _REVISION = "machine", "revision"  # kinds of documents
 INITIAL = "INITIAL"  # what PublishStateMachineVersion calls the revision of a new machine
 
 
@@ -27,18 +32,28 @@ class Settings:
     tracing: Mapping[str, object] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False, weakref_slot=True)
 class Revision:
     """What a machine was from one change to the next.
 
     Attributes:
+        number: Its place among the revisions of all machines.
         id: None for what it was created as.
     """
 
+    number: int
+    type: str
     settings: Settings
-    definition: Definition
     updated_at: float
     id: str | None = None
+    parsed: Definition | None = None
+
+    @property
+    def definition(self) -> Definition:
+        """The definition, parsed when it is first needed."""
+        if self.parsed is None:
+            self.parsed = definitions.accepted(self.settings.text, self.type)
+        return self.parsed
 
     @property
     def text(self) -> str:
@@ -64,9 +79,11 @@ class Machine:
     """A state machine.
 
     Attributes:
+        id: Its place among all machines; one that is made again under its name has another.
         newest_version: The highest number that was ever published; none is used twice.
     """
 
+    id: int
     name: str
     arn: StateMachineArn
     type: str
@@ -76,6 +93,7 @@ class Machine:
     versions: dict[int, Version] = field(default_factory=dict)
     newest_version: int = 0
     aliases: dict[str, Alias] = field(default_factory=dict)
+    is_deleted: bool = False
 
     @property
     def is_express(self) -> bool:
@@ -83,11 +101,6 @@ class Machine:
 
     def version_arn(self, number: int) -> StateMachineArn:
         return StateMachineArn(f"{self.arn}:{number}")
-
-    def change(self, settings: Settings, definition: Definition, now: float) -> None:
-        """Begin a new revision, if anything differs."""
-        if settings != self.revision.settings:
-            self.revision = Revision(settings, definition, now, str(uuid.uuid4()))
 
     def publish(self, now: float, description: str | None = None) -> Version:
         """The version that is the present revision, made if there is none."""
@@ -117,10 +130,71 @@ class Target(NamedTuple):
 class Machines:
     """All state machines, by name."""
 
-    def __init__(self, arns: Arns) -> None:
+    def __init__(self, arns: Arns, store: Store) -> None:
         self._arns = arns
+        self._store = store
         self._machines: dict[str, Machine] = {}
+        self._by_id: dict[int, Machine] = {}
+        self._revisions: WeakValueDictionary[int, Revision] = WeakValueDictionary()
+        self._newest_revision = 0
         self._random = Random()
+
+    async def load(self) -> None:
+        """Read what the store has."""
+        self._newest_revision = await self._store.largest("revision")
+        for _, text in await self._store.documents(_MACHINE):
+            document = json.loads(text)
+            versions = [
+                Version(number, await self.revision(revision), description, created_at)
+                for number, revision, description, created_at in document.pop("versions")
+            ]
+            aliases = [_alias(each) for each in document.pop("aliases")]
+            machine = Machine(
+                revision=await self.revision(document.pop("revision")),
+                versions={version.number: version for version in versions},
+                aliases={alias.name: alias for alias in aliases},
+                **document,
+            )
+            self._by_id[machine.id] = machine
+            if not machine.is_deleted:
+                self._machines[machine.name] = machine
+
+    def save(self, machine: Machine) -> None:
+        """Keep *machine* as it is now."""
+        versions = [
+            (version.number, version.revision.number, version.description, version.created_at)
+            for version in machine.versions.values()
+        ]
+        document = {
+            "id": machine.id,
+            "name": machine.name,
+            "arn": machine.arn,
+            "type": machine.type,
+            "revision": machine.revision.number,
+            "created_at": machine.created_at,
+            "tags": machine.tags,
+            "versions": versions,
+            "newest_version": machine.newest_version,
+            "aliases": [asdict(alias) for alias in machine.aliases.values()],
+            "is_deleted": machine.is_deleted,
+        }
+        self._store.put(_MACHINE, numbered(machine.id), json.dumps(document))
+
+    def by_id(self, id: int) -> Machine:
+        """The machine of this number, deleted or not."""
+        return self._by_id[id]
+
+    async def revision(self, number: int) -> Revision:
+        """The revision of this number, of whichever machine."""
+        revision = self._revisions.get(number)
+        if revision is None:
+            text = await self._store.document(_REVISION, numbered(number))
+            assert text is not None
+            document = json.loads(text)
+            settings = Settings(**document.pop("settings"))
+            revision = Revision(number=number, settings=settings, **document)
+            self._revisions[number] = revision
+        return revision
 
     def arn(self, name: str) -> StateMachineArn:
         return self._arns.state_machine(name)
@@ -176,16 +250,58 @@ class Machines:
         """Make a machine; making it again with the same settings gives it back."""
         machine = self._machines.get(name)
         if machine is None:
-            revision = Revision(settings, definition, now)
-            machine = Machine(name, self.arn(name), type, revision, now, dict(tags))
-            self._machines[name] = machine
+            revision = self._revision(settings, type, definition, now)
+            machine = Machine(
+                len(self._by_id) + 1, name, self.arn(name), type, revision, now, dict(tags)
+            )
+            self._machines[name] = self._by_id[machine.id] = machine
+            self.save(machine)
         elif _identity(machine.type, machine.revision.settings) != _identity(type, settings):
             message = f"State Machine Already Exists: '{machine.arn}'"
             raise ServiceError("StateMachineAlreadyExists", message)
         return machine
 
+    def change(
+        self, machine: Machine, settings: Settings, definition: Definition, now: float
+    ) -> None:
+        """Begin a new revision, if anything differs."""
+        if settings != machine.revision.settings:
+            machine.revision = self._revision(
+                settings, machine.type, definition, now, str(uuid.uuid4())
+            )
+            self.save(machine)
+
     def remove(self, name: str) -> Machine | None:
-        return self._machines.pop(name, None)
+        machine = self._machines.pop(name, None)
+        if machine is not None:
+            machine.is_deleted = True
+            self.save(machine)
+        return machine
+
+    def _revision(
+        self,
+        settings: Settings,
+        type: str,
+        definition: Definition,
+        now: float,
+        id: str | None = None,
+    ) -> Revision:
+        self._newest_revision += 1
+        revision = Revision(self._newest_revision, type, settings, now, id, definition)
+        self._revisions[revision.number] = revision
+        document = {
+            "type": type,
+            "settings": asdict(settings),
+            "updated_at": now,
+            "id": id,
+        }
+        self._store.put(_REVISION, numbered(revision.number), json.dumps(document))
+        return revision
+
+
+def _alias(document: dict[str, Any]) -> Alias:
+    routes = tuple(Route(**route) for route in document.pop("routes"))
+    return Alias(routes=routes, **document)
 
 
 def missing(arn: str) -> ServiceError:

@@ -27,8 +27,8 @@ class Pages:
     another list, or one made up, is refused.
     """
 
-    def __init__(self, secret: bytes) -> None:
-        self._secret = secret
+    def __init__(self, secret: bytes = b"") -> None:
+        self.secret = secret
 
     def page(
         self,
@@ -53,18 +53,31 @@ class Pages:
         Raises:
             ServiceError: InvalidToken.
         """
-        if token is not None:
-            last = self._read(of, token)
+        last = self.last(of, token)
+        if last is not None:
             items = (
                 item
                 for item in items
                 if (key(item) < last if descending else key(item) > last)  # type: ignore[operator]  # keys of one list are of one type
             )
         limit = limit or DEFAULT_PAGE
-        shown = list(islice(items, limit + 1))
-        if len(shown) <= limit:
-            return shown, None
-        return shown[:limit], self._token(of, key(shown[limit - 1]))
+        return self.cut(list(islice(items, limit + 1)), key, of=of, limit=limit)
+
+    def last(self, of: str, token: str | None) -> Key | None:
+        """The key of the last item of the page before, None for the first page.
+
+        Raises:
+            ServiceError: InvalidToken.
+        """
+        return None if token is None else self._read(of, token)
+
+    def cut(
+        self, items: list[Item], key: Callable[[Item], Key], *, of: str, limit: int
+    ) -> tuple[list[Item], str | None]:
+        """The first *limit* of *items*, and the token of the next page if there are more."""
+        if len(items) <= limit:
+            return items, None
+        return items[:limit], self._token(of, key(items[limit - 1]))
 
     def _token(self, of: str, last: Key) -> str:
         body = json.dumps(last).encode()
@@ -82,4 +95,4 @@ class Pages:
         return last
 
     def _signature(self, of: str, body: bytes) -> bytes:
-        return hmac.digest(self._secret, of.encode() + b"\0" + body, "sha256")[:_SIGNATURE_BYTES]
+        return hmac.digest(self.secret, of.encode() + b"\0" + body, "sha256")[:_SIGNATURE_BYTES]

@@ -7,7 +7,6 @@ AWS's code; a call is acknowledged when its events are kept.
 
 from __future__ import annotations
 
-import secrets
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -22,15 +21,19 @@ from aiowfm.asl.payload import Payload
 from aiowfm.local import definitions
 from aiowfm.local.activities import Activities, Activity
 from aiowfm.local.arns import Arns, checked_name
+from aiowfm.local.calls import ServiceCalls
 from aiowfm.local.errors import ServiceError
-from aiowfm.local.executions import Executions, Run
+from aiowfm.local.executions import Executions
 from aiowfm.local.integrations import Integrations
 from aiowfm.local.machines import Machine, Machines, Settings, Target
 from aiowfm.local.map_runs import MapRun, MapRuns
 from aiowfm.local.operations.table import OPERATIONS
 from aiowfm.local.paging import Pages
 from aiowfm.local.queues import MessageSender, Queues
-from aiowfm.local.store import MemoryStore, Store
+from aiowfm.local.recovery import recover
+from aiowfm.local.runs import NO_ORIGIN, Origin, Run
+from aiowfm.local.storage.database import MEMORY, Database
+from aiowfm.local.storage.store import Store
 from aiowfm.local.tags import merged
 from aiowfm.local.tokens import TaskId, TokenMint
 from aiowfm.names import StateMachineArn
@@ -49,7 +52,7 @@ class Service:
         *,
         region: str,
         account_id: str,
-        store: Store | None = None,
+        database: Database | None = None,
         sender: MessageSender | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -58,35 +61,70 @@ class Service:
         Args:
             region: Part of the ARNs.
             account_id: Part of the ARNs.
-            store: Where histories are kept; None: in memory.
+            database: Where all is kept; None: in memory.
             sender: Where the messages of `sqs:sendMessage` go; None: to `queues`.
             now: The time in seconds since the epoch.
         """
         self.arns = Arns(region, account_id)
         self.role_arn = f"arn:aws:iam::{account_id}:role/aiowfm"
         self.now = now
-        self._store = store or MemoryStore()
-        secret = secrets.token_bytes(32)
-        self._mint = TokenMint(secret)
-        self.pages = Pages(secret)
-        self.activities = Activities(self.arns)
-        self.machines = Machines(self.arns)
-        self.map_runs = MapRuns()
+        self.store = Store(database or Database(MEMORY, "none"))
+        self._mint = TokenMint()
+        self.pages = Pages()
+        self.activities = Activities(self.arns, self.store)
+        self.machines = Machines(self.arns, self.store)
+        self.map_runs = MapRuns(self.store)
         self.executions = Executions(
-            self.arns.prefix, self._store, self.activities, now, self._mint.token
+            self.arns.prefix, self.store, self.machines, self.activities, now, self._mint.token
         )
-        self.queues = Queues()
-        self.sender = sender
-        self._integrations = Integrations(self)
-        self.executions.surround(self._integrations)
+        self.queues = Queues(self.store)
+        self._is_loaded = False
+        self.integrations = Integrations(self)
+        self.calls = ServiceCalls(
+            self.executions,
+            self.queues,
+            self.begin_execution,
+            self.integrations.await_end,
+            sender,
+        )
+        self.executions.surround(self.integrations)
+
+    async def open(self) -> None:
+        """Open the database, and take up what it has.
+
+        Raises:
+            ConfigError: it cannot be used, and why.
+        """
+        await self.store.open()
+        if not self._is_loaded:
+            await recover(self)
+            self._is_loaded = True
+
+    async def run(self) -> None:
+        """Let time pass on the running loop, until cancelled: timers fire, and all is kept."""
+        async with anyio.create_task_group() as group:
+            group.start_soon(self.store.run)
+            group.start_soon(self.executions.run)
+
+    async def close(self) -> None:
+        """Keep all there is, and close a file."""
+        await self.store.close()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Let time pass on the running loop: timers fire while this is entered."""
-        async with anyio.create_task_group() as group:
-            group.start_soon(self.executions.run)
-            yield
-            group.cancel_scope.cancel()
+        """Open it and let it run while this is entered."""
+        try:
+            await self.open()
+            async with anyio.create_task_group() as group:
+                group.start_soon(self.run)
+                yield
+                group.cancel_scope.cancel()
+        finally:
+            await self.close()
+
+    def use_secret(self, secret: bytes) -> None:
+        """Sign task tokens and those of pages with *secret*."""
+        self._mint.secret = self.pages.secret = secret
 
     async def call(self, operation: str, request: Mapping[str, Any]) -> dict[str, object]:
         """Do *operation* of the API.
@@ -106,8 +144,12 @@ class Service:
         return await OPERATIONS[operation](self, request)
 
     async def flushed(self) -> None:
-        """Wait until all that was done is kept."""
-        await self._store.flushed()
+        """Wait until all that was done is kept.
+
+        Raises:
+            ServiceError: ServiceUnavailable; it will be kept as soon as that is possible.
+        """
+        await self.store.flushed()
 
     # Activities and tasks.
 
@@ -121,6 +163,7 @@ class Service:
 
         Cancelling this loses no task; `take_back` is for what cannot be delivered later.
         """
+        self.store.check()
         taken = await self.activities.get(arn).take()
         if taken is None:
             return None
@@ -184,7 +227,9 @@ class Service:
         """Replace a definition; the ARN or, with *publish*, that of the new version."""
         machine = self.machines.own(arn)
         model = await definitions.parsed(definition, machine.type)
-        machine.change(Settings(text=definition, role_arn=role_arn), model, self.now())
+        self.machines.change(
+            machine, Settings(text=definition, role_arn=role_arn), model, self.now()
+        )
         updated = self._published(machine) if publish else machine.arn
         await self.flushed()
         return updated
@@ -192,6 +237,7 @@ class Service:
     async def tag_resource(self, arn: str, tags: Mapping[str, str]) -> None:
         machine = self.machines.own(arn)
         machine.tags = merged(arn, machine.tags, tags)
+        self.machines.save(machine)
         await self.flushed()
 
     def describe_state_machine(self, arn: str) -> Machine:
@@ -201,30 +247,34 @@ class Service:
 
     async def start_execution(self, machine_arn: str, name: str | None, input: str) -> Run:
         """Start an execution; the same name and input while it runs is the same one."""
-        run = self.begin_execution(machine_arn, name, input)
+        run = await self.begin_execution(machine_arn, name, input)
         await self.flushed()
         return run
 
-    def begin_execution(self, machine_arn: str, name: str | None, input: str) -> Run:
+    async def begin_execution(self, machine_arn: str, name: str | None, input: str) -> Run:
         """As `start_execution`, without waiting until that is kept."""
+        self.store.check()
         value = _json(input, "InvalidExecutionInput", "Invalid State Machine Execution Input")
         target = self.machines.target(machine_arn)
         name = checked_name(name or str(uuid.uuid4()))
-        run = None if target.machine.is_express else self._running(target, name, value)
+        run = None
+        if not target.machine.is_express:
+            run = await self._running(target, name, value)
         return run or self._start(target, name, value)
 
-    def describe_execution(self, arn: str) -> Run:
-        return self.executions.get(arn)
+    async def describe_execution(self, arn: str) -> Run:
+        return await self.executions.get(arn)
 
     async def execution_finished(self, arn: str) -> Run:
         """Wait until an execution has finished; no operation of AWS's."""
-        run = self.executions.get(arn)
+        run = await self.executions.get(arn)
         await self.executions.finished(run)
         await self.flushed()
         return run
 
     async def stop_execution(self, arn: str, error: str | None, cause: str | None) -> Run:
-        run = self.executions.get(arn)
+        self.store.check()
+        run = await self.executions.get(arn)
         self.executions.stop(run, error, cause)
         await self.flushed()
         return run
@@ -239,21 +289,21 @@ class Service:
         Raises:
             ServiceError: ExecutionDoesNotExist, ExecutionNotRedrivable.
         """
-        run = self.executions.get(arn)
+        self.store.check()
+        run = await self.executions.get(arn)
         if token is None or run.redrive_token != token:
-            reason = self.not_redrivable(run)
-            if run.map_run_arn is not None:
+            reason = await self.not_redrivable(run)
+            if run.origin.map_run_arn is not None:
                 reason = "A child of a Map run is redriven with its Map run"
             if reason is not None:
                 raise ServiceError(
                     "ExecutionNotRedrivable", f"Execution Not Redrivable: '{reason}'"
                 )
-            await self.executions.redrive(run)
-            run.redrive_token = token
+            run = await self.executions.redrive(run, token)
         await self.flushed()
         return run
 
-    def not_redrivable(self, run: Run) -> str | None:
+    async def not_redrivable(self, run: Run) -> str | None:
         """Why an execution cannot be redriven (API reference, DescribeExecution)."""
         if run.status in ("RUNNING", "SUCCEEDED"):
             return f"Execution is {run.status} and cannot be redriven"
@@ -261,29 +311,27 @@ class Service:
             return "Execution redrivable period exceeded"
         if self.now() - run.started_at > LONGEST_EXECUTION_SECONDS:
             return "Execution has exceeded the max execution time"
-        if len(self._store.history(run.number)) >= MAX_EVENTS - 1:
+        newest = await self.store.history(run.number, limit=1, descending=True)
+        if newest and newest[0].id >= MAX_EVENTS - 1:
             return "Execution history event limit exceeded"
         return None
 
     def map_run_changed(self, run: MapRun) -> None:
         """Let a Map run go on under the limits it has now."""
-        self._integrations.map_run_changed(run)
+        self.integrations.map_run_changed(run)
 
-    def list_executions(self, machine_arn: str) -> Sequence[Run]:
-        """All executions of a machine, oldest first."""
-        machine = self.machines.get(machine_arn)
-        return [run for run in self.executions.of_machine(machine.name) if run.machine is machine]
-
-    def get_execution_history(self, arn: str) -> Sequence[HistoryEvent]:
-        return self._store.history(self.executions.get(arn).number)
+    async def get_execution_history(self, arn: str) -> Sequence[HistoryEvent]:
+        return await self.store.history((await self.executions.get(arn)).number)
 
     # How they do it.
 
     def _published(self, machine: Machine) -> StateMachineArn:
-        return machine.version_arn(machine.publish(self.now()).number)
+        number = machine.publish(self.now()).number
+        self.machines.save(machine)
+        return machine.version_arn(number)
 
-    def _running(self, target: Target, name: str, input: Payload) -> Run | None:
-        run = self.executions.find(self.executions.arn(target.machine.name, name))
+    async def _running(self, target: Target, name: str, input: Payload) -> Run | None:
+        run = await self.executions.find(self.executions.arn(target.machine.name, name))
         if run is None or run.machine is not target.machine:
             return None  # that was another machine's, deleted since
         if run.status != "RUNNING" or run.input != input:
@@ -295,10 +343,11 @@ class Service:
         arn = None
         if machine.is_express:
             arn = self.arns.express(machine.name, name, str(uuid.uuid4()))
-        run = self.executions.start(machine, revision, name, input, arn=arn)
-        run.version_arn = None if version is None else machine.version_arn(version.number)
-        run.alias_arn = None if alias is None else alias.arn
-        return run
+        origin = NO_ORIGIN
+        if version is not None:
+            alias_arn = None if alias is None else alias.arn
+            origin = Origin(version_arn=machine.version_arn(version.number), alias_arn=alias_arn)
+        return self.executions.start(machine, revision, name, input, arn=arn, origin=origin)
 
     def _task(self, token: str) -> TaskId:
         task = self._mint.read(TaskToken(token))
@@ -307,7 +356,8 @@ class Service:
         return task
 
     async def _finish_task(self, task: TaskId, event: TaskEvent) -> None:
-        await self._integrations.called(task)
+        self.store.check()
+        await self.calls.called(task)
         if not self.executions.apply(task, event):
             raise ServiceError(
                 "TaskTimedOut",
@@ -322,6 +372,7 @@ def _json(text: str, code: str, what: str) -> Payload:
             "ValidationException", f"the payload exceeds {MAX_PAYLOAD_BYTES} bytes of UTF-8"
         )
     try:
+        text.encode()
         return Payload.parsed(text)
     except (ValueError, RecursionError) as exc:
         raise ServiceError(code, f"{what}: '{exc}'") from exc

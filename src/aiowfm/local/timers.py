@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, TypeVar
 
 import anyio
@@ -46,9 +46,13 @@ class TimerQueue(Generic[Key]):
             self._heap = [entry for entry in self._heap if self._is_current(entry)]
             heapq.heapify(self._heap)
 
-    async def run(self, fire: Callable[[Key], None]) -> None:
-        """Call *fire* with each timer's key when its time has come, until cancelled."""
+    async def run(self, fire: Callable[[Key], None], ready: Callable[[], Awaitable[None]]) -> None:
+        """Call *fire* with each timer's key when its time has come, until cancelled.
+
+        Before that *ready* is awaited, which may hold all of them up.
+        """
         while True:
+            await ready()
             for _ in range(FIRED_AT_ONCE):
                 key = self._next_due()
                 if key is None:

@@ -24,8 +24,8 @@ class TaskId(NamedTuple):
 class TokenMint:
     """Makes and reads the tokens of one backend."""
 
-    def __init__(self, secret: bytes) -> None:
-        self._secret = secret
+    def __init__(self, secret: bytes = b"") -> None:
+        self.secret = secret
 
     def token(self, task: TaskId) -> TaskToken:
         body = _NUMBERS.pack(*task)
@@ -43,4 +43,4 @@ class TokenMint:
         return TaskId(*_NUMBERS.unpack(body))
 
     def _signature(self, body: bytes) -> bytes:
-        return hmac.digest(self._secret, body, "sha256")[:_SIGNATURE_BYTES]
+        return hmac.digest(self.secret, body, "sha256")[:_SIGNATURE_BYTES]

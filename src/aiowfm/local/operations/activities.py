@@ -17,6 +17,8 @@ ENCRYPTION = {"type": "AWS_OWNED_KEY"}  # what AWS shows where nothing else was 
 async def create_activity(service: Service, request: Request) -> Answer:
     activity = await service.create_activity(request["name"])
     activity.tags = merged(activity.arn, activity.tags, as_tags(request.get("tags")))
+    service.activities.save(activity)
+    await service.flushed()
     return {"activityArn": activity.arn, "creationDate": activity.created_at}
 
 

@@ -24,6 +24,7 @@ async def create_state_machine_alias(service: Service, request: Request) -> Answ
         now = service.now()
         arn = StateMachineArn(f"{machine.arn}:{name}")
         alias = machine.aliases[name] = Alias(name, arn, description, routes, now, now)
+        service.machines.save(machine)
     elif (alias.routes, alias.description) != (routes, description):
         raise ServiceError(
             "ConflictException",
@@ -48,6 +49,7 @@ async def update_state_machine_alias(service: Service, request: Request) -> Answ
         alias.routes = routes
     alias.description = request.get("description", alias.description)
     alias.updated_at = service.now()
+    service.machines.save(machine)
     await service.flushed()
     return {"updateDate": alias.updated_at}
 
@@ -55,6 +57,7 @@ async def update_state_machine_alias(service: Service, request: Request) -> Answ
 async def delete_state_machine_alias(service: Service, request: Request) -> Answer:
     machine, alias = _found(service, request["stateMachineAliasArn"])
     del machine.aliases[alias.name]
+    service.machines.save(machine)
     await service.flushed()
     return {}
 

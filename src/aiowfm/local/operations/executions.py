@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from aiowfm.asl.history import as_aws
+from aiowfm.local.aliases import is_version
 from aiowfm.local.arns import checked_arn
 from aiowfm.local.errors import ServiceError
-from aiowfm.local.executions import Run
-from aiowfm.local.operations.requests import Answer, Request, paging, present
+from aiowfm.local.operations.requests import Answer, Request, present
+from aiowfm.local.paging import DEFAULT_PAGE
+from aiowfm.local.runs import Run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from aiowfm.local.service import Service
 
 
@@ -56,18 +56,18 @@ async def start_sync_execution(service: Service, request: Request) -> Answer:
 
 
 async def stop_execution(service: Service, request: Request) -> Answer:
-    run = _standard(service, request["executionArn"])
+    run = await _standard(service, request["executionArn"])
     await service.stop_execution(run.arn, request.get("error"), request.get("cause"))
     return {"stopDate": run.stopped_at or service.now()}
 
 
 async def describe_execution(service: Service, request: Request) -> Answer:
-    run = _standard(service, request["executionArn"])
+    run = await _standard(service, request["executionArn"])
     with_data = request.get("includedData") != "METADATA_ONLY"
     return present(
         {
             **_listed(run),
-            **redrive_status(service, run),
+            **await redrive_status(service, run),
             "error": run.error,
             "cause": run.cause,
             **_data(run, with_data=with_data),
@@ -79,62 +79,67 @@ async def list_executions(service: Service, request: Request) -> Answer:
     """List the executions of a machine, version, alias or Map run, newest first."""
     arn, map_run = request.get("stateMachineArn"), request.get("mapRunArn")
     if arn is not None and map_run is None:
-        runs = _of_machine(service, arn)
+        conditions = _of_machine(service, arn)
     elif map_run is not None and arn is None:
-        runs = _of_map_run(service, map_run)
+        await service.map_runs.get(map_run)
+        conditions = {"map_run = ?": map_run}
     else:
         raise ServiceError(
             "ValidationException", "Must specify exactly one of stateMachineArn or mapRunArn"
         )
-    status = request.get("statusFilter")
-    redriven = request.get("redriveFilter")
-    shown, token = service.pages.page(
-        (
-            run
-            for run in runs
-            if (status is None or run.status == status)
-            and (redriven is None or (redriven == "REDRIVEN") == bool(run.redrive_count))
-        ),
-        lambda run: run.number,
-        of=f"executions {arn or map_run} {status} {redriven}",
-        descending=True,
-        **paging(request),
+    status, redriven = request.get("statusFilter"), request.get("redriveFilter")
+    if status is not None:
+        conditions["status = ?"] = status
+    if redriven is not None:
+        conditions["(facts ->> 'redrives' IS NOT NULL) = ?"] = redriven == "REDRIVEN"
+    of = f"executions {arn or map_run} {status} {redriven}"
+    last = service.pages.last(of, request.get("nextToken"))
+    if last is not None:
+        conditions["number < ?"] = last
+    limit = request.get("maxResults") or DEFAULT_PAGE
+    runs = await service.executions.select(
+        " AND ".join(conditions), list(conditions.values()), limit=limit + 1
     )
+    shown, token = service.pages.cut(runs, lambda run: run.number, of=of, limit=limit)
     return present({"executions": [present(_listed(run)) for run in shown], "nextToken": token})
 
 
 async def get_execution_history(service: Service, request: Request) -> Answer:
-    run = _standard(service, request["executionArn"])
-    events = service.get_execution_history(run.arn)
+    run = await _standard(service, request["executionArn"])
     backwards = bool(request.get("reverseOrder"))
-    shown, token = service.pages.page(
-        reversed(events) if backwards else events,
-        lambda event: event.id,
-        of=f"history {run.arn} {backwards}",
+    of = f"history {run.arn} {backwards}"
+    last = cast("int | None", service.pages.last(of, request.get("nextToken")))
+    limit = request.get("maxResults") or DEFAULT_PAGE
+    events = await service.store.history(
+        run.number,
+        after=0 if backwards else last or 0,
+        before=last if backwards else None,
+        limit=limit + 1,
         descending=backwards,
-        **paging(request),
     )
+    shown, token = service.pages.cut(events, lambda event: event.id, of=of, limit=limit)
     with_data = request.get("includeExecutionData", True)
     listed = [as_aws(event, with_data=with_data) for event in shown]
     return present({"events": listed, "nextToken": token})
 
 
 async def redrive_execution(service: Service, request: Request) -> Answer:
-    run = _standard(service, request["executionArn"])
-    await service.redrive_execution(run.arn, request.get("clientToken"))
+    arn = checked_arn(request["executionArn"], "execution")
+    run = await service.redrive_execution(arn, request.get("clientToken"))
     return {"redriveDate": run.redriven_at}
 
 
-def redrive_status(service: Service, run: Run) -> Answer:
+async def redrive_status(service: Service, run: Run) -> Answer:
     """Whether an execution can be redriven and, if not, why."""
-    reason = service.not_redrivable(run)
+    reason = await service.not_redrivable(run)
     if reason is not None:
         return {"redriveStatus": "NOT_REDRIVABLE", "redriveStatusReason": reason}
-    return {"redriveStatus": "REDRIVABLE" if run.map_run_arn is None else "REDRIVABLE_BY_MAP_RUN"}
+    is_child = run.origin.map_run_arn is not None
+    return {"redriveStatus": "REDRIVABLE_BY_MAP_RUN" if is_child else "REDRIVABLE"}
 
 
-def _standard(service: Service, arn: str) -> Run:
-    return service.executions.get(checked_arn(arn, "execution"))
+async def _standard(service: Service, arn: str) -> Run:
+    return await service.executions.get(checked_arn(arn, "execution"))
 
 
 def _not_supported() -> ServiceError:
@@ -144,20 +149,16 @@ def _not_supported() -> ServiceError:
     )
 
 
-def _of_machine(service: Service, arn: str) -> Iterable[Run]:
+def _of_machine(service: Service, arn: str) -> dict[str, object]:
+    """SQL conditions, with their values, for the executions of a machine, version or alias."""
     machine = service.machines.get(checked_arn(arn, "stateMachine"))
     if machine.is_express:
         raise _not_supported()
-    return (
-        run
-        for run in reversed(service.executions.of_machine(machine.name))
-        if run.machine is machine and arn in (machine.arn, run.version_arn, run.alias_arn)
-    )
-
-
-def _of_map_run(service: Service, arn: str) -> Iterable[Run]:
-    children = service.map_runs.get(arn).children.values()
-    return sorted(map(service.executions.get, children), key=lambda run: -run.number)
+    conditions: dict[str, object] = {"map_run IS NULL AND machine = ?": machine.id}
+    if arn != machine.arn:
+        kind = "version" if is_version(arn) else "alias"
+        conditions[f"facts ->> '{kind}' = ?"] = arn
+    return conditions
 
 
 def _listed(run: Run) -> Answer:
@@ -168,9 +169,9 @@ def _listed(run: Run) -> Answer:
         "status": run.status,
         "startDate": run.started_at,
         "stopDate": run.stopped_at,
-        "stateMachineVersionArn": run.version_arn,
-        "stateMachineAliasArn": run.alias_arn,
-        "mapRunArn": run.map_run_arn,
+        "stateMachineVersionArn": run.origin.version_arn,
+        "stateMachineAliasArn": run.origin.alias_arn,
+        "mapRunArn": run.origin.map_run_arn,
         "redriveCount": run.redrive_count,
         "redriveDate": run.redriven_at,
     }

@@ -67,7 +67,7 @@ async def update_state_machine(service: Service, request: Request) -> Answer:
         ),
         tracing=request.get("tracingConfiguration", old.settings.tracing),
     )
-    machine.change(settings, model or old.definition, now)
+    service.machines.change(machine, settings, model or old.definition, now)
     answer: Answer = {"updateDate": now, "revisionId": machine.revision.id}
     if request.get("publish"):
         answer["stateMachineVersionArn"] = _publish(service, machine, request)
@@ -83,9 +83,8 @@ async def delete_state_machine(service: Service, request: Request) -> Answer:
         raise ServiceError("ValidationException", message)
     machine = service.machines.remove(arn.split(":")[6])
     if machine is not None:
-        for run in service.executions.of_machine(machine.name):
-            if run.machine is machine:
-                service.executions.stop(run, None, None)
+        for run in service.executions.running_of(machine):
+            service.executions.stop(run, None, None)
     await service.flushed()
     return {}
 
@@ -111,14 +110,15 @@ async def describe_state_machine(service: Service, request: Request) -> Answer:
 
 async def describe_state_machine_for_execution(service: Service, request: Request) -> Answer:
     arn = checked_arn(request["executionArn"], "execution")
-    run = service.executions.get(arn)
+    run = await service.executions.get(arn)
+    revision = await service.machines.revision(run.revision)
     with_data = request.get("includedData") != "METADATA_ONLY"
     return present(
         {
             "stateMachineArn": run.machine.arn,
             "name": run.machine.name,
-            "updateDate": run.revision.updated_at,
-            **_shown(run.revision, with_data=with_data),
+            "updateDate": revision.updated_at,
+            **_shown(revision, with_data=with_data),
         }
     )
 
@@ -160,6 +160,7 @@ def _created(machine: Machine, version: Version | None) -> float:
 
 def _publish(service: Service, machine: Machine, request: Request) -> str:
     version = machine.publish(service.now(), request.get("versionDescription"))
+    service.machines.save(machine)
     return machine.version_arn(version.number)
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 async def describe_map_run(service: Service, request: Request) -> Answer:
-    run = service.map_runs.get(request["mapRunArn"])
+    run = await service.map_runs.get(request["mapRunArn"])
     return present(
         {
             "mapRunArn": run.arn,
@@ -33,8 +33,8 @@ async def describe_map_run(service: Service, request: Request) -> Answer:
 
 
 async def list_map_runs(service: Service, request: Request) -> Answer:
-    execution = service.executions.get(checked_arn(request["executionArn"], "execution"))
-    runs = list(enumerate(service.map_runs.of_execution(execution.arn)))
+    execution = await service.executions.get(checked_arn(request["executionArn"], "execution"))
+    runs = list(enumerate(await service.map_runs.of_execution(execution.number)))
     shown, token = service.pages.page(
         reversed(runs),
         lambda numbered: numbered[0],
@@ -58,7 +58,7 @@ async def list_map_runs(service: Service, request: Request) -> Answer:
 
 
 async def update_map_run(service: Service, request: Request) -> Answer:
-    run = service.map_runs.get(request["mapRunArn"])
+    run = await service.map_runs.get(request["mapRunArn"])
     run.max_concurrency = request.get("maxConcurrency", run.max_concurrency)
     run.tolerated_failure_count = request.get("toleratedFailureCount", run.tolerated_failure_count)
     run.tolerated_failure_percentage = request.get(

@@ -6,24 +6,23 @@ from typing import TYPE_CHECKING
 
 import anyio.to_thread
 
+from aiowfm.local.errors import ServiceError
 from aiowfm.local.operations.requests import Answer, Request, present
-from aiowfm.local.trial import Trial
+from aiowfm.local.trials.subject import subject
+from aiowfm.local.trials.trial import Trial
 
 if TYPE_CHECKING:
     from aiowfm.local.service import Service
 
 
 async def test_state(service: Service, request: Request) -> Answer:
-    trial = Trial(
-        request["definition"],
-        request.get("input", "{}"),
-        role_arn=request.get("roleArn") or service.role_arn,
-        arns=service.arns,
-        variables=request.get("variables"),
-        now=service.now(),
+    role_arn = _role_arn(request.get("roleArn"), service.role_arn)
+    checked = await anyio.to_thread.run_sync(
+        subject, request["definition"], request.get("input", "{}"), request.get("variables")
     )
-    # A state may compute for long: others go on meanwhile.
-    outcome = await anyio.to_thread.run_sync(trial.outcome)
+    trial = Trial(checked, service, role_arn)
+    await trial.run()
+    outcome = trial.outcome()
     answer: Answer = {
         "status": outcome.status,
         "output": outcome.output,
@@ -31,6 +30,15 @@ async def test_state(service: Service, request: Request) -> Answer:
         "cause": outcome.cause,
         "nextState": outcome.next_state,
     }
+    # TRACE adds the requests and responses of HTTP Tasks, which do not run here.
     if request.get("inspectionLevel", "INFO") != "INFO":
-        answer["inspectionData"] = await anyio.to_thread.run_sync(trial.inspection)
+        answer["inspectionData"] = await trial.inspection()
     return present(answer)
+
+
+def _role_arn(given: str | None, default: str) -> str:
+    if given is None:
+        return default
+    if not given.startswith("arn:"):
+        raise ServiceError("InvalidArn", f"Invalid Arn: 'Invalid ARN prefix: {given}'")
+    return given

@@ -19,6 +19,7 @@ async def tag_resource(service: Service, request: Request) -> Answer:
     arn = request["resourceArn"]
     resource = _resource(service, arn)
     resource.tags = merged(arn, resource.tags, as_tags(request["tags"]))
+    _save(service, resource)
     await service.flushed()
     return {}
 
@@ -27,6 +28,7 @@ async def untag_resource(service: Service, request: Request) -> Answer:
     resource = _resource(service, request["resourceArn"])
     for key in request["tagKeys"]:
         resource.tags.pop(key, None)
+    _save(service, resource)
     await service.flushed()
     return {}
 
@@ -43,3 +45,10 @@ def _resource(service: Service, arn: str) -> Machine | Activity:
     if machine is None or machine.arn != arn:
         raise ServiceError("ResourceNotFound", f"Resource not found: '{arn}'")
     return machine
+
+
+def _save(service: Service, resource: Machine | Activity) -> None:
+    if isinstance(resource, Machine):
+        service.machines.save(resource)
+    else:
+        service.activities.save(resource)

@@ -25,6 +25,7 @@ async def publish_state_machine_version(service: Service, request: Request) -> A
             f" The current State Machine revision is {present_id}.",
         )
     version = machine.publish(service.now(), request.get("description"))
+    service.machines.save(machine)
     await service.flushed()
     return {
         "stateMachineVersionArn": machine.version_arn(version.number),
@@ -71,5 +72,6 @@ async def delete_state_machine_version(service: Service, request: Request) -> An
             f" aliases referencing this version: [{', '.join(aliases)}]",
         )
     machine.versions.pop(int(arn.rpartition(":")[2]), None)
+    service.machines.save(machine)
     await service.flushed()
     return {}

@@ -1,0 +1,1 @@
+"""What the local backend keeps, in a SQLite file or in memory."""

@@ -1,0 +1,173 @@
+"""A SQLite file that one process owns, used on a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, Literal, TypeVar
+
+import anyio
+
+from aiowfm.errors import ConfigError
+from aiowfm.local.storage import schema
+
+Durability = Literal["none", "commit", "fsync"]
+Result = TypeVar("Result")
+
+MEMORY: Final = ":memory:"
+
+# SQLite, "PRAGMA synchronous": what a commit waits for.
+_SYNCHRONOUS: dict[Durability, str] = {"none": "OFF", "commit": "NORMAL", "fsync": "FULL"}
+
+
+class Database:
+    """The connection to one file, or to a database in memory."""
+
+    def __init__(self, path: str, durability: Durability) -> None:
+        self.path = path
+        self._durability = durability
+        self._connection: sqlite3.Connection | None = None
+        self._thread: ThreadPoolExecutor | None = None
+
+    @property
+    def is_file(self) -> bool:
+        return self.path != MEMORY
+
+    @property
+    def acknowledges_early(self) -> bool:
+        """Whether nobody waits for a commit."""
+        return self._durability == "none" or not self.is_file
+
+    async def open(self) -> None:
+        """Open it and bring its tables up to date.
+
+        Raises:
+            ConfigError: it cannot be used, and why.
+        """
+        if self._connection is not None:
+            return
+        if not self.is_file:
+            self._connection = self._opened()
+            return
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="aiowfm-store")
+        try:
+            self._connection = await self._on_thread(self._opened)
+        except BaseException:
+            self._thread.shutdown(wait=False)
+            self._thread = None
+            raise
+
+    async def close(self) -> None:
+        """Close a file; what is in memory stays."""
+        if self._thread is not None:
+            await self._on_thread(self._closed)
+            self._thread.shutdown()
+            self._thread = None
+
+    async def run(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
+        """What *work* gives; a file is waited for on its thread.
+
+        Work that has begun is done even if this is cancelled, after all that came before.
+        """
+        connection = self._connection
+        assert connection is not None, "it is open"
+        if self._thread is None:
+            return work(connection)
+        return await self._on_thread(lambda: work(connection))
+
+    async def _on_thread(self, work: Callable[[], Result]) -> Result:
+        with anyio.CancelScope(shield=True):
+            result = await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        return result
+
+    # On the thread.
+
+    def _opened(self) -> sqlite3.Connection:
+        try:
+            connection = sqlite3.connect(
+                self.path, timeout=0, isolation_level=None, check_same_thread=False
+            )
+        except sqlite3.Error as exc:
+            raise self._unusable(exc) from exc
+        try:
+            self._own(connection)
+            self._check(connection)
+            connection.execute(f"PRAGMA synchronous = {_SYNCHRONOUS[self._durability]}")
+        except sqlite3.Error as exc:
+            connection.close()
+            raise self._unusable(exc) from exc
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _own(self, connection: sqlite3.Connection) -> None:
+        """Lock the file for as long as it is open; the lock dies with the process."""
+        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("BEGIN EXCLUSIVE")
+        connection.execute("COMMIT")
+        if self.is_file:
+            owner = {
+                "process": os.getpid(),
+                "host": socket.gethostname(),
+                "since": datetime.now(UTC).isoformat(timespec="seconds"),
+            }
+            self._owner_file.write_text(json.dumps(owner), encoding="utf-8")
+
+    def _check(self, connection: sqlite3.Connection) -> None:
+        """Make the tables of an empty file, or see that they are ours and up to date."""
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        (application,) = connection.execute("PRAGMA application_id").fetchone()
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if tables and application != schema.APPLICATION_ID:
+            raise self._refused("it is a SQLite file of another program")
+        if version > schema.VERSION:
+            raise self._refused(
+                f"its schema is version {version}, and this release of aiowfm knows versions up to"
+                f" {schema.VERSION}; use the newer release that wrote it"
+            )
+        schema.migrate(connection, version)
+
+    def _closed(self) -> None:
+        assert self._connection is not None
+        self._connection.close()
+        self._connection = None
+        with suppress(OSError):
+            self._owner_file.unlink()
+
+    @property
+    def _owner_file(self) -> Path:
+        return Path(f"{self.path}-owner")
+
+    def _unusable(self, error: sqlite3.Error) -> ConfigError:
+        name = getattr(error, "sqlite_errorname", "")
+        if name.startswith("SQLITE_BUSY") or name.startswith("SQLITE_LOCKED"):
+            return self._refused(f"it is in use by {self._owner()}; a file has one owner at a time")
+        if name.startswith("SQLITE_NOTADB"):
+            return self._refused("it is not a SQLite file")
+        if name.startswith("SQLITE_READONLY"):
+            return self._refused("it cannot be written: make it and its directory writable")
+        if name.startswith("SQLITE_CANTOPEN"):
+            return self._refused(
+                "it cannot be opened: its directory must exist and be writable, as must the file"
+            )
+        return self._refused(str(error))
+
+    def _owner(self) -> str:
+        try:
+            owner = json.loads(self._owner_file.read_text(encoding="utf-8"))
+            return f"process {owner['process']} on {owner['host']} since {owner['since']}"
+        except (OSError, ValueError, KeyError, TypeError):
+            return "another process"
+
+    def _refused(self, why: str) -> ConfigError:
+        return ConfigError(f"LocalBackend({self.path!r}): {why}")

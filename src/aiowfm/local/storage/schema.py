@@ -1,0 +1,61 @@
+"""The tables, and how a file of an older release becomes one of this release."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+APPLICATION_ID = 0x61776664  # "awfd": tells our files from other SQLite files
+
+_TABLES = """
+CREATE TABLE documents (
+    kind TEXT NOT NULL,
+    key TEXT NOT NULL,
+    document TEXT NOT NULL,
+    PRIMARY KEY (kind, key)
+) WITHOUT ROWID;
+CREATE TABLE executions (
+    number INTEGER PRIMARY KEY,
+    arn TEXT NOT NULL,
+    machine INTEGER NOT NULL,
+    status TEXT NOT NULL,
+    started_at REAL NOT NULL,
+    stopped_at REAL,
+    map_run TEXT,
+    facts TEXT NOT NULL,
+    input TEXT NOT NULL,
+    output TEXT
+);
+CREATE INDEX executions_by_arn ON executions (arn);
+CREATE INDEX executions_by_machine ON executions (machine, number) WHERE map_run IS NULL;
+CREATE INDEX executions_by_map_run ON executions (map_run, number) WHERE map_run IS NOT NULL;
+CREATE INDEX executions_running ON executions (number) WHERE status = 'RUNNING';
+CREATE INDEX executions_by_end ON executions (stopped_at) WHERE stopped_at IS NOT NULL;
+CREATE TABLE history (
+    execution INTEGER NOT NULL,
+    first INTEGER NOT NULL,
+    events TEXT NOT NULL,
+    PRIMARY KEY (execution, first)
+) WITHOUT ROWID;
+CREATE TABLE map_runs (
+    arn TEXT PRIMARY KEY,
+    execution INTEGER NOT NULL,
+    status TEXT NOT NULL,
+    document TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX map_runs_by_execution ON map_runs (execution);
+"""
+
+# The one at place n makes a file of version n + 1 out of one of version n.
+# Those that were released never change.
+MIGRATIONS: Sequence[str] = (_TABLES,)
+VERSION = len(MIGRATIONS)
+
+
+def migrate(connection: sqlite3.Connection, version: int) -> None:
+    """Bring a file of *version* up to `VERSION`, each step in a transaction."""
+    for number, script in enumerate(MIGRATIONS[version:], version + 1):
+        connection.executescript(
+            f"BEGIN IMMEDIATE; {script}; PRAGMA user_version = {number};"
+            f" PRAGMA application_id = {APPLICATION_ID}; COMMIT;"
+        )

@@ -1,0 +1,1 @@
+"""A single state tried out by itself: what TestState does."""
