@@ -60,7 +60,12 @@ def state_machine_name(environment: str, definition: str, version: int, start_at
 
 
 def random_suffix() -> str:
-    return "".join(secrets.choice(_SUFFIX_ALPHABET) for _ in range(RANDOM_SUFFIX_LENGTH))
+    number = secrets.randbits(128)  # so many that each character is as likely as any other
+    suffix = ""
+    while len(suffix) < RANDOM_SUFFIX_LENGTH:
+        number, place = divmod(number, len(_SUFFIX_ALPHABET))
+        suffix += _SUFFIX_ALPHABET[place]
+    return suffix
 
 
 @dataclass(frozen=True, slots=True)

@@ -208,3 +208,41 @@ async def test_variables_that_states_refer_to_are_listed(service: Service) -> No
     made = await created(service, definition=definition)
     shown = await service.call("DescribeStateMachine", {"stateMachineArn": made["stateMachineArn"]})
     assert shown["variableReferences"] == {"b": ["x"]}
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+async def test_a_page_of_a_history_has_no_more_data_than_can_be_written_at_once(
+    service: Service, backwards: bool
+) -> None:
+    names = [f"p{number}" for number in range(8)]
+    states: dict[str, Any] = {
+        name: {"Type": "Pass", "Next": following}
+        for name, following in zip(names, [*names[1:], "end"], strict=True)
+    }
+    states["end"] = {"Type": "Succeed"}
+    machine = await created(service, definition={"StartAt": "p0", "States": states})
+    input = json.dumps("x" * 200_000)
+    run = await service.start_execution(machine["stateMachineArn"], "large", input)
+    request: dict[str, Any] = {
+        "executionArn": run.arn,
+        "maxResults": 1000,
+        "reverseOrder": backwards,
+    }
+    pages: list[list[int]] = []
+    token: Any = None
+    while token is not None or not pages:
+        answer: Any = await service.call(
+            "GetExecutionHistory", request | ({"nextToken": token} if token else {})
+        )
+        pages.append([event["id"] for event in answer["events"]])
+        token = answer.get("nextToken")
+    ids = [id for page in pages for id in page]
+    assert sorted(ids, reverse=backwards) == ids
+    assert len(ids) == len(set(ids)) == 20
+    assert all(1 <= len(page) <= 6 for page in pages)
+
+
+async def test_too_many_tags_are_refused_even_if_they_are_one(service: Service) -> None:
+    tags = [{"key": "same", "value": "same"}] * 51
+    code, _ = await refusal(service, "CreateActivity", name="a", tags=tags)
+    assert code == "TooManyTags"

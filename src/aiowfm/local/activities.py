@@ -8,8 +8,6 @@ from collections import OrderedDict, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-import anyio
-
 from aiowfm.asl.payload import Payload
 from aiowfm.local.arns import Arns, checked_arn, checked_name
 from aiowfm.local.errors import ServiceError
@@ -70,20 +68,28 @@ class Activity:
         return self.waiting.popitem(last=False)
 
     async def _something_waits(self) -> bool:
-        with anyio.move_on_after(LONG_POLL_SECONDS):
-            while not self.waiting:
-                poll: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-                self.polls.append(poll)
-                try:
-                    look_again = await poll
-                except BaseException:
-                    if poll.done() and not poll.cancelled() and self.waiting:
-                        self.wake_one()  # it was our turn: another's now
-                    raise
-                if not look_again:
-                    return False
-            return True
-        return False
+        loop = asyncio.get_running_loop()
+        ends_at = loop.time() + LONG_POLL_SECONDS
+        while not self.waiting:
+            poll: asyncio.Future[bool] = loop.create_future()
+            self.polls.append(poll)
+            end = loop.call_at(ends_at, self._give_up, poll)
+            try:
+                look_again = await poll
+            except BaseException:
+                if poll.done() and not poll.cancelled() and self.waiting:
+                    self.wake_one()  # it was our turn: another's now
+                raise
+            finally:
+                end.cancel()
+            if not look_again:
+                return False
+        return True
+
+    def _give_up(self, poll: asyncio.Future[bool]) -> None:
+        if not poll.done():
+            self.polls.remove(poll)
+            poll.set_result(False)
 
 
 class Activities:

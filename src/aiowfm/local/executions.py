@@ -178,8 +178,9 @@ class Executions:
 
     def later(self, call: Callable[[], None]) -> None:
         """Do something soon, in a turn of its own."""
+        if not self._todo:
+            self._has_more.set()
         self._todo.append(call)
-        self._has_more.set()
 
     def beside(self, work: Callable[[], Awaitable[None]]) -> None:
         """Do what takes time and raises nothing, while executions go on.

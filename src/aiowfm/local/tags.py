@@ -10,7 +10,14 @@ MAX_TAGS = 50  # Step Functions quota: tags of one resource
 
 
 def as_tags(shown: Sequence[Mapping[str, str]] | None) -> dict[str, str]:
-    """Tags by key, from their form in the API; of two with one key the later counts."""
+    """Tags by key, from their form in the API; of two with one key the later counts.
+
+    Raises:
+        ServiceError: TooManyTags.
+    """
+    if shown is not None and len(shown) > MAX_TAGS:
+        message = f"Too many tags: {len(shown)} are given, and {MAX_TAGS} are allowed"
+        raise ServiceError("TooManyTags", message)
     return {tag.get("key", ""): tag.get("value", "") for tag in shown or ()}
 
 

@@ -6,6 +6,7 @@ import base64
 import binascii
 import hmac
 import struct
+from hashlib import blake2b
 from typing import NamedTuple
 
 from aiowfm.ports import TaskToken
@@ -43,4 +44,4 @@ class TokenMint:
         return TaskId(*_NUMBERS.unpack(body))
 
     def _signature(self, body: bytes) -> bytes:
-        return hmac.digest(self.secret, body, "sha256")[:_SIGNATURE_BYTES]
+        return blake2b(body, digest_size=_SIGNATURE_BYTES, key=self.secret).digest()

@@ -82,6 +82,8 @@ class Poller:
         """Wait for a slot and for the poll rate; False when stopping."""
         if self._is_stopping:
             return False
+        if not self._pause_seconds and self._slots.try_acquire(self.name):
+            return True
         with self._intake():
             if self._pause_seconds:
                 now = anyio.current_time()

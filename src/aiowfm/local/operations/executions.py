@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
-from aiowfm.asl.history import as_aws
+from aiowfm.asl.history import HistoryEvent, as_aws
 from aiowfm.local.aliases import is_version
 from aiowfm.local.arns import checked_arn
 from aiowfm.local.errors import ServiceError
 from aiowfm.local.operations.requests import Answer, Request, present
 from aiowfm.local.paging import DEFAULT_PAGE
 from aiowfm.local.runs import Run
+from aiowfm.local.storage.rows import payload_characters
 
 if TYPE_CHECKING:
     from aiowfm.local.service import Service
+
+# Payloads on one page of a history: what is written as JSON must not hold up others.
+MOST_PAGE_CHARACTERS = 1_000_000
 
 
 async def start_execution(service: Service, request: Request) -> Answer:
@@ -115,8 +120,10 @@ async def get_execution_history(service: Service, request: Request) -> Answer:
         after=0 if backwards else last or 0,
         before=last if backwards else None,
         limit=limit + 1,
+        most_characters=MOST_PAGE_CHARACTERS,
         descending=backwards,
     )
+    limit = min(limit, _fitting(events))
     shown, token = service.pages.cut(events, lambda event: event.id, of=of, limit=limit)
     with_data = request.get("includeExecutionData", True)
     listed = [as_aws(event, with_data=with_data) for event in shown]
@@ -159,6 +166,16 @@ def _of_machine(service: Service, arn: str) -> dict[str, object]:
         kind = "version" if is_version(arn) else "alias"
         conditions[f"facts ->> '{kind}' = ?"] = arn
     return conditions
+
+
+def _fitting(events: Sequence[HistoryEvent]) -> int:
+    """How many of *events* fit on a page; one at least."""
+    room = MOST_PAGE_CHARACTERS
+    for place, event in enumerate(events):
+        room -= payload_characters(event)
+        if room < 0 and place:
+            return place
+    return len(events)
 
 
 def _listed(run: Run) -> Answer:

@@ -55,6 +55,11 @@ def decoded(text: str) -> list[HistoryEvent]:
     return [_decoded(row, payloads) for row in rows]
 
 
+def payload_characters(event: HistoryEvent) -> int:
+    """How long the payloads of *event* are."""
+    return sum(len(each.text) for each in event.details.values() if isinstance(each, Payload))
+
+
 def _encoded(event: HistoryEvent, texts: dict[str, int]) -> tuple[object, ...]:
     id, previous, type, timestamp, details, branch, memo = event
     if details:

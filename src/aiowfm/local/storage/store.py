@@ -6,7 +6,9 @@ after `flushed`. While one transaction is written, the next one gathers.
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import math
 import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +21,7 @@ import anyio
 from aiowfm.asl.history import HistoryEvent
 from aiowfm.local.errors import ServiceError
 from aiowfm.local.storage.database import Database
-from aiowfm.local.storage.rows import ExecutionRow, decoded, encoded
+from aiowfm.local.storage.rows import ExecutionRow, decoded, encoded, payload_characters
 
 log = logging.getLogger("aiowfm.local")
 Result = TypeVar("Result")
@@ -49,8 +51,7 @@ class _Batch:
     documents: dict[tuple[str, str], str | None] = field(default_factory=dict)
     map_runs: dict[str, tuple[str, int, str, str]] = field(default_factory=dict)
     when_kept: list[Callable[[], None]] = field(default_factory=list)
-    settled: anyio.Event = field(default_factory=anyio.Event)
-    failure: ServiceError | None = None
+    waiters: list[asyncio.Future[None]] = field(default_factory=list)
 
     @property
     def is_empty(self) -> bool:
@@ -65,7 +66,18 @@ class _Batch:
         self.documents.update(later.documents)
         self.map_runs.update(later.map_runs)
         self.when_kept += later.when_kept
-        self.settled, self.failure = later.settled, None
+        self.waiters += later.waiters
+
+    def settle(self, failure: ServiceError | None = None) -> None:
+        """Tell those who wait for it."""
+        for waiter in self.waiters:
+            if waiter.done():
+                continue
+            if failure is None:
+                waiter.set_result(None)
+            else:
+                waiter.set_exception(failure)
+        self.waiters = []
 
 
 class Store:
@@ -76,7 +88,7 @@ class Store:
         self._database = database
         self._gathering = _Batch()
         self._writing: _Batch | None = None
-        self._has_work = anyio.Event()
+        self._has_work, self._is_awake = anyio.Event(), False
         self._is_well = anyio.Event()
         self._fault: ServiceError | None = None
         self._turn = anyio.Lock(fast_acquire=True)
@@ -89,7 +101,7 @@ class Store:
         """
         await self._database.open()
         self._gathering = _Batch()
-        self._has_work = anyio.Event()
+        self._has_work, self._is_awake = anyio.Event(), False
         self._is_well = anyio.Event()
         self._is_well.set()
         self._turn = anyio.Lock(fast_acquire=True)
@@ -107,25 +119,30 @@ class Store:
         """Add *events* to the history of *execution*."""
         self._gathering.events[execution] += events
         self._gathering.event_count += len(events)
-        self._has_work.set()
+        self._wake()
 
     def save_execution(self, row: ExecutionRow) -> None:
         self._gathering.executions[row.number] = row
-        self._has_work.set()
+        self._wake()
 
     def save_map_run(self, arn: str, execution: int, status: str, document: str) -> None:
         self._gathering.map_runs[arn] = (arn, execution, status, document)
-        self._has_work.set()
+        self._wake()
 
     def put(self, kind: str, key: str, document: str | None) -> None:
         """Keep a document under its kind and key; None takes it away."""
         self._gathering.documents[kind, key] = document
-        self._has_work.set()
+        self._wake()
 
     def when_kept(self, call: Callable[[], None]) -> None:
         """Call once all that was handed over is kept."""
         self._gathering.when_kept.append(call)
-        self._has_work.set()
+        self._wake()
+
+    def _wake(self) -> None:
+        if not self._is_awake:
+            self._is_awake = True
+            self._has_work.set()
 
     def check(self) -> None:
         """See that the store can keep what is handed over next.
@@ -157,9 +174,9 @@ class Store:
         self.check()
         batch = self._writing if self._gathering.is_empty else self._gathering
         if batch is not None:
-            await batch.settled.wait()
-            if batch.failure is not None:
-                raise batch.failure
+            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            batch.waiters.append(waiter)
+            await waiter
 
     # Writing.
 
@@ -182,7 +199,7 @@ class Store:
 
     async def _commit_gathered(self) -> None:
         batch, self._gathering = self._gathering, _Batch()
-        self._has_work = anyio.Event()
+        self._has_work, self._is_awake = anyio.Event(), False
         self._writing = batch
         history = [(number, each[0].id, encoded(each)) for number, each in batch.events.items()]
         try:
@@ -200,7 +217,7 @@ class Store:
             log.warning("the store can be written again: %s", self._database.path)
             self._fault = None
             self._is_well.set()
-        batch.settled.set()
+        batch.settle()
         for call in batch.when_kept:
             call()
 
@@ -214,13 +231,12 @@ class Store:
             log.error("the store cannot be written: %s", error)
             self._is_well = anyio.Event()
         self._fault = ServiceError("ServiceUnavailable", message)
-        settled, batch.failure = batch.settled, self._fault
-        settled.set()
+        batch.settle(self._fault)
         retry = _Batch()
         retry.add(batch)
         retry.add(self._gathering)
         self._gathering = retry
-        self._has_work.set()
+        self._wake()
 
     # Asking: sees all that was handed over before.
 
@@ -277,13 +293,24 @@ class Store:
         after: int = 0,
         before: int | None = None,
         limit: int | None = None,
+        most_characters: float = math.inf,
         descending: bool = False,
     ) -> list[HistoryEvent]:
-        """Events of *execution* whose ids lie between *after* and *before*."""
+        """Events of *execution* whose ids lie between *after* and *before*.
+
+        The one with which their payloads exceed *most_characters* is the last.
+        """
 
         def question(connection: sqlite3.Connection) -> list[HistoryEvent]:
             events = events_of(connection, execution, after, before, descending=descending)
-            return list(islice(events, limit))
+            found: list[HistoryEvent] = []
+            room = most_characters
+            for event in islice(events, limit):
+                found.append(event)
+                room -= payload_characters(event)
+                if room < 0 and len(found) > 1:
+                    break
+            return found
 
         return await self.ask(question)
 
