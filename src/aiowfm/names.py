@@ -10,6 +10,7 @@ import re
 import secrets
 import string
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NewType
 
 StateMachineArn = NewType("StateMachineArn", str)
@@ -86,6 +87,7 @@ class WorkflowId:
         return f"{self.state_machine}{SEPARATOR}{self.suffix}"
 
 
+@lru_cache(maxsize=1024)  # of a workflow that runs it is asked for several times
 def parse_workflow_id(text: str) -> WorkflowId | None:
     """The parts of a workflow id, or None if *text* is not one."""
     match = _WORKFLOW_ID.fullmatch(text)

@@ -9,6 +9,8 @@ from pydantic import BaseModel
 from aiowfm.errors import NotJsonError, PayloadTooLargeError
 from aiowfm.ports import MAX_PAYLOAD_BYTES
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
 
 def json_text(value: object, what: str) -> str:
     """*value* as compact JSON text that Step Functions takes.
@@ -24,7 +26,7 @@ def json_text(value: object, what: str) -> str:
     try:
         if isinstance(value, BaseModel):
             value = value.model_dump(mode="json", by_alias=True)
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        text = _ENCODER.encode(value)
         size_bytes = len(text.encode())
     except (TypeError, ValueError, RecursionError) as exc:
         raise NotJsonError(f"{what} is not JSON: {exc}") from exc

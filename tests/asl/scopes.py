@@ -16,3 +16,6 @@ class Scope(NamedTuple):
 
     def entropy(self) -> Random:
         return Random(0)
+
+    def spend(self, effort: int) -> None:
+        pass

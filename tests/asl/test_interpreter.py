@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from aiowfm.asl.history import MAX_EVENTS, as_aws
+from aiowfm.asl.interpreter import EFFORT_PER_CALL
 from aiowfm.asl.messages import ActivityStarted, Stopped, TaskHeartbeat
+from aiowfm.asl.payload import MAX_LEVELS
 from tests.asl.driver import START, Driver, Hangs, TaskFailure, run
 
 
@@ -337,6 +339,15 @@ def test_a_map_runs_no_more_iterations_at_once_than_allowed() -> None:
     assert done.elapsed == 40
 
 
+def test_iterations_of_a_map_in_a_map_that_end_at_once_end_once_each() -> None:
+    each = machine({"a": {"Type": "Pass", "Next": "b"}, "b": {"Type": "Pass", "End": True}})
+    inner = {"Type": "Map", "ItemProcessor": each, "Next": "end"}
+    around = machine({"inner": inner, "end": {"Type": "Pass", "End": True}})
+    done = run(machine({"m": {"Type": "Map", "ItemProcessor": around, "End": True}}), [[1, 2]])
+    assert done.output == [[1, 2]]
+    assert Counter(done.types)["MapIterationSucceeded"] == 3
+
+
 def test_a_failing_iteration_fails_the_map() -> None:
     done = run(
         machine(
@@ -496,6 +507,178 @@ def test_an_endless_loop_ends_at_the_limit_of_the_history_and_lets_others_run() 
     driver.finish()
     assert driver.run.status == "FAILED"
     assert len(driver.history) == MAX_EVENTS
+
+
+def slices(driver: Driver) -> list[list[str]]:
+    """What each further call records, until nothing can happen any more."""
+    found = []
+    while driver.run.has_more:
+        before = len(driver.history)
+        driver.step()
+        found.append(driver.types[before:])
+    return found
+
+
+def parallel(output: str, count: int) -> dict[str, Any]:
+    branch = machine({"s": {"Type": "Pass", "Output": output, "End": True}})
+    state = {"Type": "Parallel", "Branches": [branch] * count, "End": True}
+    return machine({"p": state}, QueryLanguage="JSONata")
+
+
+def test_expensive_evaluations_are_done_one_at_a_time_and_cheap_ones_together() -> None:
+    dear = Driver(parallel("{% $count([1..2000].($*2)) %}", 8)).start({})
+    assert dear.types.count("PassStateExited") == 1
+    exits = [types.count("PassStateExited") for types in slices(dear)]
+    assert max(exits) == 1
+    assert sum(exits) == 7
+    assert dear.output == [2000] * 8
+    cheap = Driver(parallel("{% 1 %}", 8)).start({})
+    assert slices(cheap) == []
+    assert cheap.output == [1] * 8
+
+
+def test_expensive_paths_and_the_items_of_a_map_end_a_slice_too() -> None:
+    chain: dict[str, Any] = {
+        f"s{n}": {"Type": "Pass", "InputPath": "$[*]", "Next": f"s{n + 1}"} for n in range(8)
+    }
+    chain |= {"s8": {"Type": "Succeed"}}
+    searching = Driver(machine(chain, StartAt="s0")).start([*range(3_000)])
+    assert all(types.count("PassStateExited") <= 1 for types in slices(searching))
+    assert searching.run.status == "SUCCEEDED"
+
+    processor = machine({"i": {"Type": "Pass", "End": True}})
+    processor["ProcessorConfig"] = {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}
+    each = {"v.$": "$$.Map.Item.Value"}
+    state = {"Type": "Map", "ItemSelector": each, "ItemProcessor": processor, "End": True}
+    mapping = Driver(machine({"m": state})).start([*range(1_000)])
+    assert mapping.types[-1] == "MapRunStarted"
+    assert mapping.run.effort >= EFFORT_PER_CALL
+
+
+@pytest.mark.parametrize(
+    ("states", "what"),
+    [
+        pytest.param(
+            {
+                "a": {"Type": "Pass", "Parameters": {"x.$": "$"}, "Next": "b"},
+                "b": {"Type": "Pass", "Next": "a"},
+            },
+            "The output of the state",
+            id="in a loop",
+        ),
+        pytest.param(
+            {"a": {"Type": "Pass", "ResultPath": "$" + ".a" * 5000, "End": True}},
+            "The output of the state",
+            id="ResultPath",
+        ),
+        pytest.param(
+            {
+                "a": {
+                    "Type": "Pass",
+                    "Assign": {"v": {"x.$": "$.deep"}},
+                    "OutputPath": "$.items",
+                    "End": True,
+                }
+            },
+            "The variable 'v'",
+            id="Assign",
+        ),
+        pytest.param(
+            {"a": task(Parameters={"x.$": "$.deep"})}, "The input of the task", id="activity"
+        ),
+        pytest.param(
+            {
+                "a": task(
+                    "arn:aws:states:::sqs:sendMessage",
+                    Parameters={"QueueUrl": "q", "MessageBody.$": "$.deep"},
+                )
+            },
+            "The input of the task",
+            id="service",
+        ),
+        pytest.param(
+            {
+                "a": {
+                    "Type": "Parallel",
+                    "Parameters": {"x.$": "$.deep"},
+                    "Branches": [machine({"i": {"Type": "Pass", "End": True}})],
+                    "End": True,
+                }
+            },
+            "The input of the branches",
+            id="Parallel",
+        ),
+        pytest.param(
+            {
+                "a": {
+                    "Type": "Map",
+                    "ItemsPath": "$.items",
+                    "ItemSelector": {"x.$": "$.deep"},
+                    "ItemProcessor": machine({"i": {"Type": "Pass", "End": True}}),
+                    "End": True,
+                }
+            },
+            "The input of the iteration",
+            id="Map",
+        ),
+    ],
+)
+def test_what_is_nested_too_deep_fails_the_state_that_makes_it(
+    states: dict[str, Any], what: str
+) -> None:
+    deep: Any = 1
+    for _ in range(MAX_LEVELS):
+        deep = [deep]
+    data = {"items": [1]} if len(states) == 2 or "ResultPath" in states["a"] else {"deep": deep}
+    done = run(machine(states, StartAt="a"), {"items": [1]} | data)
+    assert done.run.failure is not None
+    assert done.run.failure.error == "States.Runtime"
+    cause = done.run.failure.cause or ""
+    assert cause.endswith(f"{what} is nested too deep: more than 500 levels")
+
+
+def test_a_result_that_is_nested_too_deep_fails_its_task() -> None:
+    def deep(value: Any) -> Any:
+        result: Any = 1
+        for _ in range(MAX_LEVELS + 1):
+            result = [result]
+        return result
+
+    done = run(machine({"a": task(ResultPath=None)}), handlers={"work": deep})
+    assert done.types[-2:] == ["ActivityFailed", "ExecutionFailed"]
+    assert done.run.failure is not None
+    assert done.run.failure.error == "States.Runtime"
+    assert (done.run.failure.cause or "").startswith("The result of the task is nested too deep")
+
+
+@pytest.mark.parametrize(
+    ("state", "field"),
+    [
+        pytest.param({"Type": "Wait", "Seconds": "{% $states.input %}"}, "Seconds", id="Wait"),
+        pytest.param(task(TimeoutSeconds="{% $states.input %}"), "TimeoutSeconds", id="timeout"),
+        pytest.param(
+            task(HeartbeatSeconds="{% $states.input %}"), "HeartbeatSeconds", id="heartbeat"
+        ),
+    ],
+)
+def test_seconds_in_jsonata_have_the_limit_that_they_have_in_jsonpath(
+    state: dict[str, Any], field: str
+) -> None:
+    states = machine({"s": state | {"End": True}}, QueryLanguage="JSONata")
+    for seconds in (1e308, 99_999_999_999, 100_000_000, -1, 1.5):
+        done = run(states, seconds)
+        assert done.run.failure is not None
+        assert done.run.failure.error == "States.QueryEvaluationError"
+        cause = done.run.failure.cause or ""
+        assert f"The {field} field must be a whole number from" in cause
+        assert "to 99999999, but was" in cause
+    assert run(states, 99_999_999, handlers={"work": hangs}).elapsed == 99_999_999
+
+
+def test_a_timeout_from_the_input_has_an_upper_limit() -> None:
+    done = run(machine({"a": task(TimeoutSecondsPath="$.t")}), {"t": 100_000_000})
+    assert done.run.failure is not None
+    assert (done.run.failure.cause or "").endswith("TimeoutSeconds must be between 1 and 99999999.")
 
 
 def test_what_the_driver_cannot_run_fails_when_it_is_reached() -> None:

@@ -30,6 +30,9 @@ class Seeded(NamedTuple):
     def entropy(self) -> Random:
         return Random(self.seed)
 
+    def spend(self, effort: int) -> None:
+        pass
+
 
 DOCUMENT: Any = {
     "id": 17,
@@ -55,6 +58,19 @@ def call(name: str, *arguments: Any) -> Any:
     """The value of a call whose arguments are all in the input."""
     paths = ", ".join(f"$[{index}]" for index in range(len(arguments)))
     return value_of(f"States.{name}({paths})", Scope(list(arguments)))
+
+
+@pytest.mark.parametrize("levels", [499, 900])
+def test_a_value_that_is_nested_too_deep_is_said_to_be(levels: int) -> None:
+    value: JsonValue = 1
+    for _ in range(levels):
+        value = {"a": value}
+    with pytest.raises(EvaluationError) as caught:
+        value_of("States.Format('{}', $)", Scope(value))
+    assert caught.value.cause == (
+        "The function 'States.Format('{}', $)' had the following error:"
+        " Invalid arguments in States.Format: nested too deep"
+    )
 
 
 # --- Syntax --------------------------------------------------------------------------

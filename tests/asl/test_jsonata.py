@@ -57,6 +57,9 @@ class Scope(NamedTuple):
     def entropy(self) -> Random:
         return Random(1)
 
+    def spend(self, effort: int) -> None:
+        pass
+
 
 def value(
     text: str, bindings: Mapping[str, JsonValue] = BINDINGS, seed: int = 1
@@ -452,6 +455,23 @@ def test_what_takes_many_steps_but_ends_is_evaluated() -> None:
     assert value("($f := function($n) { $n > 8999 ? $n : $f($n + 1) }; $f(0))") == 9000
     assert value("($f := function($n) { $n = 0 ? 0 : 1 + $f($n - 1) }; $f(200))") == 200
     assert value("$count($reduce([1..2000], function($a, $v) { $append($a, $v) }, []))") == 2000
+
+
+def test_what_an_evaluation_took_is_told_even_if_it_fails() -> None:
+    told: list[int] = []
+    sum_up = compile_expression("$sum([1..1000].($ * 2))")
+    assert sum_up.evaluate({}, Random(1), NOW, told.append) == 1_001_000
+    with pytest.raises(JsonataError):
+        compile_expression("([1..1000].($ * 2); $error('no'))").evaluate(
+            {}, Random(1), NOW, told.append
+        )
+    assert all(3_000 < steps < 10_000 for steps in told)
+    look_up = compile_expression("$x[0]")
+    look_up.evaluate({"x": [1]}, Random(1), NOW, told.append)
+    look_up.evaluate({"x": [1] * 10_000}, Random(1), NOW, told.append)
+    *_, small, large = told
+    assert small < 100
+    assert large > 2_000
 
 
 def test_deep_input_is_an_error_at_worst() -> None:

@@ -1,16 +1,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from copy import deepcopy
-from typing import Any
+from random import Random
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiowfm.asl.errors import RESULT_PATH_MATCH_FAILURE, EvaluationError
+from aiowfm.asl.errors import RESULT_PATH_MATCH_FAILURE, RUNTIME, EvaluationError
 from aiowfm.asl.paths import InvalidPathError, Path, PathNotFoundError, compile_path
 from aiowfm.asl.payload import JsonValue
+from aiowfm.asl.searches import MAX_NODES
 from tests.asl.scopes import Scope
 
 DOCUMENT: Any = {
@@ -130,12 +133,120 @@ def test_a_definite_path_that_leads_nowhere_is_an_error(path: str, message: str)
         "$.a['b]",
         "$.a[?(]",
         " $",
+        "$[0:1e9]",
+        "$[?(@.a == 1e999)]",
+        "$[?(@.a =~ /[/)]",
+        "$.a | $.b",
+        "$.a & $.b",
     ],
     ids=repr,
 )
 def test_a_text_that_is_no_path_is_refused(path: str) -> None:
     with pytest.raises(InvalidPathError, match="is not a path"):
         compile_path(path)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(f"$[{'9' * 5000}]", id="index"),
+        pytest.param(f"$..[{'9' * 5000}]", id="index at any depth"),
+        pytest.param("$[?" + "(" * 5000, id="brackets"),
+        pytest.param("$[?" + "!" * 5000 + "@.a]", id="not"),
+        pytest.param("$[?@.a" + " && @.a" * 5000 + "]", id="and"),
+    ],
+)
+def test_a_path_with_too_much_in_it_is_refused(path: str) -> None:
+    with pytest.raises(InvalidPathError, match=r"is not a path: .+"):
+        compile_path(path)
+
+
+def test_a_text_is_not_searched_as_if_it_were_json() -> None:
+    assert compile_path("$..a").look_up(Scope('{"a": 1}')) == []
+    assert compile_path("$..a").look_up(Scope("{")) == []
+
+
+# --- Bounds --------------------------------------------------------------------------
+
+HARD: JsonValue = {"x": {"a": "a" * 40 + "!"}, "pattern": "(a|aa)+$"}
+
+
+def nested(levels: int) -> JsonValue:
+    value: JsonValue = 1
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+class Counting(NamedTuple):
+    """A scope that is told what is done."""
+
+    input: JsonValue
+    told: list[int]
+    context: JsonValue = None
+    variables: Mapping[str, JsonValue] = {}
+
+    def entropy(self) -> Random:
+        return Random(0)
+
+    def spend(self, effort: int) -> None:
+        self.told.append(effort)
+
+
+@pytest.mark.parametrize(
+    ("path", "data"),
+    [
+        pytest.param("$..[?(@.a =~ /(a|aa)+$/)]", HARD, id="operator"),
+        pytest.param("$..[?match(@.a, '(a|aa)+$')]", HARD, id="match"),
+        pytest.param("$..[?search(@.a, '(a|aa)+$')]", HARD, id="search"),
+        pytest.param("$..[?search(@.a, $.pattern)]", HARD, id="from the data"),
+        pytest.param("$[?(@ =~ /(a|aa)+$/)]", ["a" * 18 + "!"] * 10_000, id="many texts"),
+        pytest.param("$..*..*", [[1, 2, 3]] * 40_000, id="nodes found"),
+        pytest.param("$..*..*..*..nowhere", [nested(10)] * 1_500, id="nodes on the way"),
+        pytest.param("$..[?count(@..*) > 99]", [nested(20)] * 3_000, id="nodes in a filter"),
+        pytest.param("$..[?count($..*) < 9]", [[1]] * 1_200, id="nodes in a filter from the root"),
+        pytest.param("$" + "[0,0]" * 40, nested(50), id="the same node over and over"),
+        pytest.param("$[?(@ in $)]", [*range(180_000)], id="comparisons"),
+    ],
+)
+def test_a_path_that_takes_too_long_is_an_evaluation_error(path: str, data: JsonValue) -> None:
+    scope = Counting(data, [])
+    with pytest.raises(EvaluationError, match=r"takes too long|more than 300,000 nodes") as caught:
+        compile_path(path).look_up(scope)
+    assert caught.value.error == RUNTIME
+    assert caught.value.cause.startswith(f"Invalid path '{path}' : ")
+    assert sum(scope.told) < 2 * MAX_NODES
+
+
+def test_a_regular_expression_that_is_easy_is_matched_as_a_whole() -> None:
+    names: list[JsonValue] = [{"a": "Foo"}, {"a": "food"}, {"a": 1}, {}]
+    assert compile_path("$[?(@.a =~ /foo/i)]").look_up(Scope(names)) == [{"a": "Foo"}]
+    assert compile_path("$[?match(@.a, 'foo.')]").look_up(Scope(names)) == [{"a": "food"}]
+    assert compile_path("$[?search(@.a, 'oo')]").look_up(Scope(names)) == names[:2]
+    assert compile_path("$[?search(@.a, '[')]").look_up(Scope(names)) == []
+    assert compile_path("$..[?(@.a =~ /(a+)+$/)]").look_up(Scope(HARD)) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "data", "problem"),
+    [
+        pytest.param("$[?(@ contains 1)]", ["a"], "a filter cannot be applied", id="types"),
+        pytest.param("$..a", nested(200), "nested too deep", id="data"),
+        pytest.param("$..a" + ".a" * 5000, {"a": 1}, "nested too deep", id="path"),
+    ],
+)
+def test_a_path_that_cannot_be_followed_is_an_evaluation_error(
+    path: str, data: JsonValue, problem: str
+) -> None:
+    with pytest.raises(EvaluationError, match=problem):
+        compile_path(path).look_up(Scope(data))
+
+
+def test_a_search_tells_how_many_nodes_it_visited() -> None:
+    scope = Counting([1, 2, 3], [])
+    assert compile_path("$[*]").look_up(scope) == [1, 2, 3]
+    assert compile_path("$[0]").look_up(scope) == 1
+    assert scope.told == [4]
 
 
 # --- put -----------------------------------------------------------------------------
@@ -188,6 +299,12 @@ def test_a_place_that_cannot_exist_is_a_result_path_failure(path: str, root: Jso
 def test_only_a_reference_path_can_be_put_to(path: str) -> None:
     with pytest.raises(EvaluationError, match="is not a reference path"):
         put(path, {"a": [1]}, "new")
+
+
+def test_a_value_is_put_however_deep_the_place() -> None:
+    root = put("$" + ".a" * 5000, {"b": 1}, "new")
+    assert compile_path("$" + ".a" * 5000).look_up(Scope(root)) == "new"
+    assert compile_path("$.b").look_up(Scope(root)) == 1
 
 
 def test_what_was_there_stays_as_it_was_and_what_is_beside_the_way_is_shared() -> None:

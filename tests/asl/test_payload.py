@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiowfm.asl.payload import MAX_PAYLOAD_BYTES, JsonValue, Payload, dump, parse
+from aiowfm.asl.payload import (
+    MAX_LEVELS,
+    MAX_PAYLOAD_BYTES,
+    JsonValue,
+    Payload,
+    TooDeepError,
+    dump,
+    parse,
+)
 
 JSON = st.recursive(
     st.none()
@@ -36,6 +44,20 @@ def test_what_is_written_is_read_back(value: JsonValue) -> None:
 def test_lists_may_be_nested_deeper_than_the_fast_parser_goes(depth: int) -> None:
     assert dump(parse("[" * depth + "1" + "]" * depth)) == "[" * depth + "1" + "]" * depth
     assert parse(dump(nested(depth))) == nested(depth)
+
+
+def test_more_levels_than_allowed_are_refused_in_texts_and_values() -> None:
+    text = "[" * MAX_LEVELS + "]" * MAX_LEVELS
+    assert dump(parse(text)) == text
+    for deeper in (f"[{text}]", f'[{{"a":{text[1:-1]}}}]', "[" * 5000 + "]" * 5000):
+        with pytest.raises(TooDeepError, match="the data is nested too deep: more than 500 levels"):
+            parse(deeper)
+    for levels in (MAX_LEVELS + 1, 5000):
+        with pytest.raises(TooDeepError):
+            dump(nested(levels))
+        with pytest.raises(TooDeepError, match="The output is nested too deep"):
+            Payload(nested(levels)).written("The output")
+    assert Payload(nested(MAX_LEVELS)).written("The output").value == nested(MAX_LEVELS)
 
 
 def test_text_is_compact_and_in_the_characters_it_is_made_of() -> None:

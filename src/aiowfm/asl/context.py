@@ -74,6 +74,9 @@ class VisitScope:
             self._entropy = self._run.entropy()
         return self._entropy
 
+    def spend(self, effort: int) -> None:
+        self._run.effort += effort
+
 
 def context_object(
     run: Interpreter, visit: Visit, item: tuple[int, JsonValue] | None = None
@@ -85,6 +88,19 @@ def context_object(
     }
     if visit.can_retry:
         state["RetryCount"] = visit.retry_count
+    if run.execution_context is None:
+        run.execution_context = _of_execution(run)
+    context: dict[str, JsonValue] = {**run.execution_context, "State": state}
+    if visit.has_token:
+        context["Task"] = {"Token": run.token_of(visit)}
+    item = item or run.enclosing_item(visit.branch)
+    if item is not None:
+        context["Map"] = {"Item": {"Index": item[0], "Value": item[1]}}
+    return context
+
+
+def _of_execution(run: Interpreter) -> dict[str, JsonValue]:
+    """What of the context object is the same in all states."""
     execution: dict[str, JsonValue] = {
         "Id": run.facts.execution_arn,
         "Input": run.input.value,
@@ -94,14 +110,7 @@ def context_object(
     }
     if ":express:" not in run.facts.execution_arn:
         execution["RedriveCount"] = run.redrive_count
-    context: dict[str, JsonValue] = {
+    return {
         "Execution": execution,
         "StateMachine": {"Id": run.facts.state_machine_arn, "Name": run.facts.state_machine_name},
-        "State": state,
     }
-    if visit.has_token:
-        context["Task"] = {"Token": run.token_of(visit)}
-    item = item or run.enclosing_item(visit.branch)
-    if item is not None:
-        context["Map"] = {"Item": {"Index": item[0], "Value": item[1]}}
-    return context

@@ -46,9 +46,18 @@ class Dialect(Protocol):
         ...
 
     def number(
-        self, run: Interpreter, visit: Visit, field: str, *, least: int, most: float = ...
+        self,
+        run: Interpreter,
+        visit: Visit,
+        field: str,
+        *,
+        least: int,
+        most: float = ...,
+        whole: bool = ...,
     ) -> float | None:
         """The value of a field like `TimeoutSeconds`, or of its form ending in `Path`.
+
+        It is a whole number unless *whole* is false.
 
         A field of a part of the state is named with it, as `ItemBatcher/MaxItemsPerBatch`.
         """

@@ -188,6 +188,7 @@ def _iteration_succeeded(run: Interpreter, event: HistoryEvent, branch: Branch) 
     visit.results[child.index] = child.data
     visit.free_after.append(child.tail)
     run.branches.pop(child.number)
+    child.is_abandoned = True  # it may still be in the queue, twice even
     branch.tail = event.id
 
 
@@ -249,6 +250,7 @@ def _redriven(run: Interpreter, event: HistoryEvent, branch: Branch) -> None:
     run.failure = run.stopped_at = None
     run.redrive_count = cast("int", event.details["redriveCount"])
     run.timed_from = event.timestamp
+    run.execution_context = None
     run.tasks.clear()
     for each in list(run.branches.values()):
         visit = each.visit

@@ -35,10 +35,13 @@ from aiowfm.asl.messages import (
     Timer,
     TimerKind,
 )
-from aiowfm.asl.payload import JsonValue, Payload, dump
+from aiowfm.asl.payload import JsonValue, Payload
 
 # Steps that one call does before it lets its driver do something else: a millisecond or two.
 STEPS_PER_CALL = 50
+# Fewer of them once evaluation has taken so much: some four milliseconds, in the units of
+# `Scope.spend`. No step is cut short.
+EFFORT_PER_CALL = 2_000
 
 
 class Progress(NamedTuple):
@@ -63,6 +66,8 @@ class Interpreter:
         now: The time of the call that is being worked on, in seconds since the epoch.
         timed_from: What its TimeoutSeconds count from: its start, or its last redrive.
         redrive_count: How often it was redriven.
+        execution_context: Cached: what of the context object is the same in all states.
+        effort: What evaluation took since the call began; what evaluates adds to it.
     """
 
     def __init__(
@@ -95,8 +100,10 @@ class Interpreter:
         self.started_at = 0.0
         self.timed_from = 0.0
         self.redrive_count = 0
+        self.execution_context: dict[str, JsonValue] | None = None
         self.stopped_at: float | None = None
         self.now = 0.0
+        self.effort = 0
         self.last_event_id = 0
         self.branches: dict[int, Branch] = {}
         self.tasks: dict[int, Visit] = {}
@@ -128,7 +135,7 @@ class Interpreter:
                 failure = Failure(event.error, event.cause, now)
                 self.record(self.branches[0], "ExecutionAborted", failure.details(), after=0)
             elif event.event_id in self.tasks:
-                tasks.apply_to_task(self, event, self.tasks[event.event_id])
+                tasks.apply_to_task(self, _written(event), self.tasks[event.event_id])
         return self._run()
 
     def go_on_running(self, now: float) -> Progress:
@@ -231,7 +238,7 @@ class Interpreter:
 
     def leave(self, visit: Visit, exit: Exit, target: str | None) -> None:
         """Exit the state, to *target* or, if None, to the end of the branch."""
-        if exit.output.is_too_large:
+        if exit.output.written("The output of the state").is_too_large:
             raise EvaluationError(
                 f"The state/task '{visit.name}' returned a result with a size exceeding the"
                 " maximum number of bytes service limit.",
@@ -239,8 +246,10 @@ class Interpreter:
             )
         details: dict[str, object] = {"name": visit.name, "output": exit.output}
         if exit.assigned:
-            texts = {name: dump(value) for name, value in exit.assigned.items()}
-            details["assignedVariables"] = texts
+            details["assignedVariables"] = {
+                name: Payload(value).written(f"The variable '{name}'").text
+                for name, value in exit.assigned.items()
+            }
         self.record(visit.branch, visit.state.type + "StateExited", details, memo=target)
         self.go_on(visit.branch)
 
@@ -324,7 +333,8 @@ class Interpreter:
 
     def _run(self) -> Progress:
         steps = STEPS_PER_CALL
-        while self._ready and steps and self.status == "RUNNING":
+        self.effort = 0
+        while self._ready and steps and self.effort < EFFORT_PER_CALL and self.status == "RUNNING":
             steps -= 1
             branch = self._ready.popleft()
             if not branch.is_abandoned:
@@ -383,7 +393,8 @@ class Interpreter:
         if not isinstance(parent.state, model.MapState):
             return self.work_input(parent)
         item = self.items(parent)[branch.index]
-        return parent.dialect.item_input(self, parent, branch.index, item)
+        payload = parent.dialect.item_input(self, parent, branch.index, item)
+        return payload.written("The input of the iteration")
 
     def _finish(self, branch: Branch) -> None:
         """Hand on what a branch that has come to its end gave."""
@@ -463,3 +474,13 @@ class Interpreter:
             f"An error occurred while executing the state '{visit.name}'"
             f" (entered at the event id #{visit.entered_id}). {cause}"
         )
+
+
+def _written(event: messages.TaskEvent) -> messages.TaskEvent:
+    """*event*, or a failure in its place if what came is nested too deep to go on with."""
+    if isinstance(event, messages.TaskSucceeded | messages.TaskSubmitted):
+        try:
+            event.output.written("The result of the task")
+        except EvaluationError as exc:
+            return messages.TaskFailed(event.event_id, exc.error, exc.cause)
+    return event

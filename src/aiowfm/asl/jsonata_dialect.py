@@ -51,6 +51,9 @@ class JsonataScope:
     def entropy(self) -> Random:
         return self._run.entropy()
 
+    def spend(self, effort: int) -> None:
+        self._run.effort += effort
+
 
 class JsonataDialect:
     """Evaluates the fields of states written in JSONata."""
@@ -93,6 +96,7 @@ class JsonataDialect:
         *,
         least: int,
         most: float = math.inf,
+        whole: bool = True,
     ) -> float | None:
         shown = field
         holder, field = model.holder(visit.state, field)
@@ -102,11 +106,11 @@ class JsonataDialect:
         value = holder.jsonata(field, shown)(JsonataScope(run, visit))
         _expect(value, "number", literal, shown)
         assert isinstance(value, int | float)
-        if not least <= value <= most or (most == math.inf and not float(value).is_integer()):
-            kind = "a number" if most < math.inf else "a whole number"
-            limit = f"at least {least}" if most == math.inf else f"from {least} to {most:g}"
+        if not least <= value <= most or (whole and not float(value).is_integer()):
+            kind = "a whole number" if whole else "a number"
+            limit = f"of at least {least}" if most == math.inf else f"from {least} to {most:.0f}"
             raise EvaluationError(
-                f"The {field} field must be {kind} of {limit}, but was: {dump(value)}",
+                f"The {field} field must be {kind} {limit}, but was: {dump(value)}",
                 QUERY_EVALUATION_ERROR,
                 location=shown,
                 is_late=True,
@@ -141,7 +145,7 @@ class JsonataDialect:
     def wait_until(self, run: Interpreter, visit: Visit) -> float:
         state = visit.state
         assert isinstance(state, model.WaitState)
-        seconds = self.number(run, visit, "Seconds", least=0)
+        seconds = self.number(run, visit, "Seconds", least=0, most=model.MAX_SECONDS)
         if seconds is not None:
             return visit.waits_from + seconds
         text = self.text(run, visit, "Timestamp") or ""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from aiowfm.asl.interpreter import Interpreter
 
 _EMPTY = Payload({})
+_EFFORT_PER_ITEM = 5  # to fill in a Map item's template, in the units of `Scope.spend`
 
 
 class JsonPathDialect:
@@ -45,6 +46,7 @@ class JsonPathDialect:
         if getattr(state, field) is None:
             return Payload(item)
         scope = VisitScope(run, visit, run.work_input(visit), (index, item))
+        scope.spend(_EFFORT_PER_ITEM)
         return _filled(state, field, scope)
 
     def number(
@@ -55,6 +57,7 @@ class JsonPathDialect:
         *,
         least: int,
         most: float = math.inf,
+        whole: bool = True,
     ) -> float | None:
         holder, field = model.holder(visit.state, field)
         literal, path = _literal_and_path(holder, field)
@@ -62,7 +65,6 @@ class JsonPathDialect:
             return literal if isinstance(literal, int | float) else None
         scope = VisitScope(run, visit, _after_input_path(run, visit))
         value = _looked_up(path, f"{field}Path", scope)
-        whole = most == math.inf
         number = _number(value, whole=whole)
         if number is None:
             kind = "integer" if whole else "float"
@@ -73,7 +75,7 @@ class JsonPathDialect:
         if not least <= number <= most:
             what = "cannot be negative" if least == 0 else f"must be at least {least}"
             if most < math.inf:
-                what = f"must be between {least} and {most:g}"
+                what = f"must be between {least} and {most:.0f}"
             raise EvaluationError(f"{field} {what}.")
         return number
 

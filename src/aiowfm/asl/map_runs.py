@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from aiowfm.asl.interpreter import Interpreter
 
 
+_WHAT = "The input of a child execution"
+
+
 def max_concurrency(run: Interpreter, visit: Visit) -> int:
     """How many items a Map works on at once; 0: as many as there can be."""
     return int(visit.dialect.number(run, visit, "MaxConcurrency", least=0) or 0)
@@ -26,7 +29,9 @@ def map_run_command(run: Interpreter, visit: Visit, event_id: int) -> StartMapRu
     assert isinstance(state, model.MapState)
     inputs = _inputs(run, visit, state, run.items(visit))
     count = visit.dialect.number(run, visit, "ToleratedFailureCount", least=0)
-    percentage = visit.dialect.number(run, visit, "ToleratedFailurePercentage", least=0, most=100)
+    percentage = visit.dialect.number(
+        run, visit, "ToleratedFailurePercentage", least=0, most=100, whole=False
+    )
     label = state.label or uuid4(run.entropy(1))
     arn = visit.map_run_arn
     if arn is None:
@@ -77,7 +82,8 @@ def _inputs(
 ) -> list[Payload]:
     """The inputs of the children, one for each item or, with ItemBatcher, for several."""
     payloads = [
-        visit.dialect.item_input(run, visit, index, item) for index, item in enumerate(items)
+        visit.dialect.item_input(run, visit, index, item).written(_WHAT)
+        for index, item in enumerate(items)
     ]
     batcher = state.item_batcher
     if batcher is None:
@@ -97,10 +103,10 @@ def _inputs(
         is_full = most_items is not None and len(batch) >= most_items
         is_large = size_bytes + item_bytes > (most_bytes or MAX_PAYLOAD_BYTES)
         if batch and (is_full or is_large):
-            made.append(Payload({**around, "Items": batch}))
+            made.append(Payload({**around, "Items": batch}).written(_WHAT))
             batch, size_bytes = [], empty_bytes
         batch.append(payload.value)
         size_bytes += item_bytes
     if batch:
-        made.append(Payload({**around, "Items": batch}))
+        made.append(Payload({**around, "Items": batch}).written(_WHAT))
     return made

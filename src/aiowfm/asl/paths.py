@@ -1,7 +1,7 @@
 """JSONPath, as the JSONPath query language of Step Functions reads it.
 
 Paths that can only lead to one place (`$.order.lines[0]`), which are nearly all
-of them, are followed here; others are left to a JSONPath library and give a list.
+of them, are followed here; others are searches (`searches`) and give a list.
 """
 
 from __future__ import annotations
@@ -9,15 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Protocol, cast
-
-import jsonpath
+from typing import Any, Protocol
 
 from aiowfm.asl.errors import RESULT_PATH_MATCH_FAILURE, EvaluationError
 from aiowfm.asl.payload import JsonValue, dump
+from aiowfm.asl.searches import NodeSearch
 
 _STEP = re.compile(
-    r"\.(?P<name>[^\W\d][\w\-]*)|\[(?P<index>-?\d+)\]"
+    r"\.(?P<name>[^\W\d][\w\-]*)|\[(?P<index>-?\d{1,15})\]"
     r"|\['(?P<single>(?:[^'\\]|\\.)+)'\]|\[\"(?P<double>(?:[^\"\\]|\\.)+)\"\]"
 )
 # `$$` is the context object, `$` and a name a variable, `$` alone the input.
@@ -43,6 +42,9 @@ class Scope(Protocol):
     @property
     def variables(self) -> Mapping[str, JsonValue]: ...
     def entropy(self) -> Entropy: ...
+    def spend(self, effort: int) -> None:
+        """Note how much was done, in units of about two microseconds."""
+        ...
 
 
 class PathNotFoundError(Exception):
@@ -62,7 +64,7 @@ class Path:
         steps: What leads to the one place it can lead to; None if there may be others.
     """
 
-    __slots__ = ("_library_path", "_of_context", "steps", "text", "variable")
+    __slots__ = ("_of_context", "_search", "steps", "text", "variable")
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -77,19 +79,20 @@ class Path:
         self.variable: str | None = root["variable"]
         expression = f"${text[root.end() :]}"
         self.steps = _definite_steps(expression)
-        self._library_path = None if self.steps is not None else _library_path(text, expression)
+        self._search = None if self.steps is not None else _search(text, expression)
 
     def look_up(self, scope: Scope) -> JsonValue:
         """The value that the path leads to; a list for paths that may lead to several.
 
         Raises:
             PathNotFoundError: it leads nowhere.
+            EvaluationError: following it takes too long, or its filters do not fit.
         """
         root = self._root(scope)
         if self.steps is not None:
             return _follow(root, self.steps)
-        assert self._library_path is not None
-        found = cast("list[JsonValue]", self._library_path.findall(root))
+        assert self._search is not None
+        found = self._search.find(root, scope.spend)
         if _INDEFINITE.search(self.text):
             return found
         if not found:
@@ -157,11 +160,11 @@ def _unquoted(match: re.Match[str]) -> str:
     return re.sub(r'\\(["\\])', r"\1", match["double"])
 
 
-def _library_path(text: str, expression: str) -> jsonpath.JSONPath | jsonpath.CompoundJSONPath:
+def _search(text: str, expression: str) -> NodeSearch:
     try:
-        return jsonpath.compile(expression)
-    except jsonpath.JSONPathError as exc:
-        raise InvalidPathError(f"{text!r} is not a path: {str(exc).splitlines()[0]}") from exc
+        return NodeSearch(text, expression)
+    except ValueError as exc:
+        raise InvalidPathError(f"{text!r} is not a path: {exc}") from exc
 
 
 def _follow(value: JsonValue, steps: tuple[str | int, ...]) -> JsonValue:
@@ -184,17 +187,26 @@ def _follow(value: JsonValue, steps: tuple[str | int, ...]) -> JsonValue:
 
 
 def _put(value: JsonValue, steps: tuple[str | int, ...], leaf: JsonValue) -> JsonValue:
-    if not steps:
-        return leaf
-    step, rest = steps[0], steps[1:]
-    if isinstance(step, int):
-        if not isinstance(value, list):
-            raise TypeError(step)
-        items = list(value)
-        items[step] = _put(items[step], rest, leaf)
-        return items
-    if not isinstance(value, Mapping):
-        raise TypeError(step)
-    # Only the first object must be there: null on the way counts as missing.
-    inner = value.get(step)
-    return {**value, step: _put({} if inner is None and rest else inner, rest, leaf)}
+    # What is copied hangs in the copy around it; the outermost one in a list.
+    top: list[JsonValue] = [value]
+    around: Any = top
+    place: str | int = 0
+    for left, step in zip(range(len(steps) - 1, -1, -1), steps, strict=True):
+        found = around[place]
+        copy: Any
+        if isinstance(step, int):
+            if not isinstance(found, list):
+                raise TypeError(step)
+            copy = list(found)
+            copy[step]  # IndexError where there is none
+        else:
+            if not isinstance(found, Mapping):
+                raise TypeError(step)
+            copy = dict(found)
+            # Only the first object must be there: null on the way counts as missing.
+            if left and copy.get(step) is None:
+                copy[step] = {}
+        around[place] = copy
+        around, place = copy, step
+    around[place] = leaf
+    return top[0]

@@ -9,10 +9,20 @@ import re
 from pydantic import JsonValue as JsonValue
 from pydantic_core import from_json, to_json
 
+from aiowfm.asl.errors import EvaluationError
+
 # What may be a number beyond those of IEEE 754, of which the fast parser makes Infinity.
 _HUGE_NUMBER = re.compile(r"\d[eE]\+?\d{3}|\d{309}")
 
 MAX_PAYLOAD_BYTES = 262_144  # UTF-8; input or output of a state, task or execution
+MAX_LEVELS = 500  # of arrays and objects in one another: as deep as all that walks here can go
+
+
+class TooDeepError(EvaluationError, ValueError):
+    """A value with more than `MAX_LEVELS` levels; where a state makes it, the state fails."""
+
+    def __init__(self, what: str = "the data") -> None:
+        super().__init__(f"{what} is nested too deep: more than {MAX_LEVELS} levels")
 
 
 def parse(text: str) -> JsonValue:
@@ -20,6 +30,7 @@ def parse(text: str) -> JsonValue:
 
     Raises:
         ValueError: it is not JSON (RFC 8259; NaN and Infinity are not).
+        TooDeepError: likewise.
     """
     if _HUGE_NUMBER.search(text) is None:
         try:
@@ -30,18 +41,42 @@ def parse(text: str) -> JsonValue:
     try:
         value = json.loads(text, parse_constant=_refuse, parse_float=_finite)
     except RecursionError as exc:
-        raise ValueError("nested too deep") from exc
+        raise TooDeepError from exc
+    _check_levels(value)
     return value
 
 
 def dump(value: JsonValue) -> str:
-    """*value* as compact JSON text."""
+    """*value* as compact JSON text.
+
+    Raises:
+        TooDeepError: it has too many levels.
+    """
     try:
         return to_json(value).decode()
     except ValueError:
         # As above: what is nested deeper goes the slower way, and half of a surrogate pair
         # must be escaped.
-        return json.dumps(value, allow_nan=False, separators=(",", ":"))
+        _check_levels(value)
+        try:
+            return json.dumps(value, allow_nan=False, separators=(",", ":"))
+        except RecursionError as exc:
+            raise TooDeepError from exc
+
+
+def _check_levels(value: JsonValue) -> None:
+    level = [value]
+    for _ in range(MAX_LEVELS):
+        level = [
+            item
+            for holder in level
+            if isinstance(holder, list | dict)
+            for item in (holder.values() if isinstance(holder, dict) else holder)
+        ]
+        if not level:
+            return
+    if any(isinstance(item, list | dict) for item in level):
+        raise TooDeepError
 
 
 def same(left: JsonValue, right: JsonValue) -> bool:
@@ -101,6 +136,19 @@ class Payload:
         if self._text is None:
             self._text = dump(self._value)
         return self._text
+
+    def written(self, what: str) -> Payload:
+        """Itself, its text made by now; *what* it is, an error says.
+
+        Raises:
+            TooDeepError: it has too many levels.
+        """
+        if self._text is None:
+            try:
+                self._text = dump(self._value)
+            except TooDeepError as exc:
+                raise TooDeepError(what) from exc
+        return self
 
     @property
     def is_too_large(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 _SERVICE = re.compile(
@@ -35,6 +36,7 @@ class ServiceResource(NamedTuple):
         return self.pattern in ("sync", "sync:2")
 
 
+@lru_cache(maxsize=1024)
 def service_resource(resource: str) -> ServiceResource | None:
     """What *resource* calls, or None if it is no integration."""
     match = _SERVICE.fullmatch(resource)

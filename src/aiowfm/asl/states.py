@@ -82,9 +82,10 @@ def _task(run: Interpreter, visit: Visit) -> None:
     refusal = run.refuses(state.resource)
     if refusal is not None:
         raise EvaluationError(refusal)
-    payload = run.work_input(visit)
-    timeout = visit.dialect.number(run, visit, "TimeoutSeconds", least=1)
-    heartbeat = visit.dialect.number(run, visit, "HeartbeatSeconds", least=1)
+    payload = run.work_input(visit).written("The input of the task")
+    most = model.MAX_SECONDS
+    timeout = visit.dialect.number(run, visit, "TimeoutSeconds", least=1, most=most)
+    heartbeat = visit.dialect.number(run, visit, "HeartbeatSeconds", least=1, most=most)
     details: dict[str, object] = {}
     if timeout is not None:
         details["timeoutInSeconds"] = int(timeout)
@@ -138,7 +139,8 @@ def _parallel(run: Interpreter, visit: Visit) -> None:
     state = visit.state
     assert isinstance(state, model.ParallelState)
     if not visit.is_started:
-        run.work_input(visit)  # what fails, fails before the branches start
+        # What fails, fails before the branches start.
+        run.work_input(visit).written("The input of the branches")
         run.record(visit.branch, "ParallelStateStarted", memo=visit.attempts or None)
         for child in visit.children.values():
             run.go_on(child)

@@ -70,6 +70,6 @@ def parse(text: Value) -> Value:
     if text is None:
         return None
     try:
-        return marked(parse_json(text))
+        return marked(parse_json(text), evaluation().spend)
     except ValueError as error:
         raise fail(f"The argument of the parse function is not JSON: {error}") from error

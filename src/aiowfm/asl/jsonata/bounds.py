@@ -22,6 +22,11 @@ class Budget:
         self._steps = MAX_STEPS
         self._sizes: dict[int, tuple[Value, tuple[int, int]]] = {}
 
+    @property
+    def spent(self) -> int:
+        """How many steps were counted."""
+        return MAX_STEPS - self._steps
+
     def spend(self, steps: int) -> None:
         """Count *steps* more."""
         self._steps -= steps

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum
 from functools import lru_cache
 from typing import Any, Final, Literal
@@ -25,6 +25,8 @@ from aiowfm.asl.jsonata.values import (
     too_large,
 )
 from aiowfm.asl.payload import JsonValue
+
+_STEPS_TO_BEGIN = 20  # what an evaluation takes besides, in the time of its steps
 
 
 class Undefined(Enum):
@@ -66,7 +68,11 @@ class Expression:
             self._names = names_in(self._tree)
 
     def evaluate(
-        self, bindings: Mapping[str, JsonValue], entropy: Entropy, now: float
+        self,
+        bindings: Mapping[str, JsonValue],
+        entropy: Entropy,
+        now: float,
+        spend: Callable[[int], None] = lambda steps: None,
     ) -> JsonValue | Literal[Undefined.UNDEFINED]:
         """The value of the expression.
 
@@ -76,18 +82,19 @@ class Expression:
             bindings: `states` and the variables, by name without `$`.
             entropy: All randomness comes from there.
             now: What `$now()` and `$millis()` give, in seconds since the epoch.
+            spend: Is told how many steps it took, also where it fails.
 
         Raises:
             JsonataError: it has none.
         """
+        evaluation = Evaluation(FUNCTIONS, _parsed_once, entropy, now)
         try:
             with deep_stack():
                 names = {
-                    name: marked(_narrowed(bindings[name], wanted))
+                    name: marked(_narrowed(bindings[name], wanted), evaluation.spend)
                     for name, wanted in self._names.items()
                     if name in bindings
                 }
-                evaluation = Evaluation(FUNCTIONS, _parsed_once, entropy, now)
                 return _plain(evaluation.run(self._tree, None, names))
         except JException as error:
             known = error.error in JException.error_codes or error.error == OUT_OF_BOUNDS
@@ -96,6 +103,8 @@ class Expression:
             raise JsonataError(OUT_OF_BOUNDS, message(too_deep())) from error
         except ACCIDENTS as error:
             raise JsonataError("", _text(str(error)) or type(error).__name__) from error
+        finally:
+            spend(_STEPS_TO_BEGIN + evaluation.spent)
 
 
 @lru_cache(maxsize=1024)

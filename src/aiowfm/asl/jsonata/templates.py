@@ -26,6 +26,9 @@ class JsonataScope(Protocol):
     @property
     def now(self) -> float: ...
     def entropy(self) -> Entropy: ...
+    def spend(self, effort: int) -> None:
+        """Note how many steps an evaluation took, each of about two microseconds."""
+        ...
 
 
 Template: TypeAlias = Callable[[JsonataScope], JsonValue]
@@ -91,7 +94,7 @@ def evaluate_field(expression: Expression, field: str, scope: JsonataScope) -> J
     """
     subject = f"The JSONata expression '{expression.text}' specified for the field '{field}'"
     try:
-        value = expression.evaluate(scope.bindings, scope.entropy(), scope.now)
+        value = expression.evaluate(scope.bindings, scope.entropy(), scope.now, scope.spend)
     except JsonataError as error:
         separator = ". " if error.code else ": "
         raise EvaluationError(

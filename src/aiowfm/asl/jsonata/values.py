@@ -108,20 +108,25 @@ def sequence(items: Iterable[Value] = ()) -> Value:
     return result
 
 
-def marked(value: Value) -> Value:
-    """*value*, the nulls in it made what the library takes for null; copied only if need be."""
+def marked(value: Value, spend: Callable[[int], None]) -> Value:
+    """*value*, the nulls in it made what the library takes for null; copied only if need be.
+
+    *spend* is told of the steps that takes.
+    """
     if value is None:
         return NULL
     if isinstance(value, dict):
+        spend(len(value) >> 2)
         changed = {
             key: found
             for key, item in value.items()
             if (item is None or isinstance(item, list | dict))
-            and (found := marked(item)) is not item
+            and (found := marked(item, spend)) is not item
         }
         return {**value, **changed} if changed else value
     if isinstance(value, list):
-        items = [marked(i) if i is None or isinstance(i, list | dict) else i for i in value]
+        spend(len(value) >> 2)
+        items = [marked(i, spend) if i is None or isinstance(i, list | dict) else i for i in value]
         is_same = all(new is old for new, old in zip(items, value, strict=True))
         return value if is_same else items
     return value
