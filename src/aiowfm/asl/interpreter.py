@@ -13,12 +13,11 @@ from collections.abc import Callable, Iterable, Mapping
 from random import Random
 from typing import NamedTuple
 
-from aiowfm.asl import messages, model, recovery, states, tasks
+from aiowfm.asl import messages, model, recovery, states, tasks, transitions
 from aiowfm.asl.context import ExecutionFacts
 from aiowfm.asl.dialect import Exit
 from aiowfm.asl.errors import (
     DATA_LIMIT_EXCEEDED,
-    QUERY_EVALUATION_ERROR,
     RUNTIME,
     EvaluationError,
     Failure,
@@ -135,7 +134,7 @@ class Interpreter:
                 failure = Failure(event.error, event.cause, now)
                 self.record(self.branches[0], "ExecutionAborted", failure.details(), after=0)
             elif event.event_id in self.tasks:
-                tasks.apply_to_task(self, _written(event), self.tasks[event.event_id])
+                tasks.apply_to_task(self, tasks.written(event), self.tasks[event.event_id])
         return self._run()
 
     def go_on_running(self, now: float) -> Progress:
@@ -356,9 +355,9 @@ class Interpreter:
         visit = branch.visit
         if visit is None:
             if branch.is_finished:
-                self._finish(branch)
+                transitions.finish(self, branch)
             else:
-                self._enter(branch)
+                transitions.enter(self, branch)
             return
         try:
             if visit.failure is not None:
@@ -366,50 +365,7 @@ class Interpreter:
             else:
                 states.step(self, visit)
         except EvaluationError as exc:
-            self._evaluation_failed(visit, exc)
-
-    def _enter(self, branch: Branch) -> None:
-        name = branch.next
-        assert name is not None
-        state = branch.machine.states[name]
-        try:
-            payload = self._entry(branch)
-        except EvaluationError as exc:
-            # A Map's ItemSelector failed for this item: the failure is the Map's own.
-            parent = branch.parent
-            assert parent is not None
-            failure = Failure(exc.error, self._located(parent, exc.cause), self.now)
-            recovery.fail_branch(self, branch, failure)
-            return
-        self.record(branch, state.type + "StateEntered", {"name": name, "input": payload})
-        self.go_on(branch)
-
-    def _entry(self, branch: Branch) -> Payload:
-        """What the next state of *branch* gets."""
-        if branch.data is not None:
-            return branch.data
-        parent = branch.parent
-        assert parent is not None
-        if not isinstance(parent.state, model.MapState):
-            return self.work_input(parent)
-        item = self.items(parent)[branch.index]
-        payload = parent.dialect.item_input(self, parent, branch.index, item)
-        return payload.written("The input of the iteration")
-
-    def _finish(self, branch: Branch) -> None:
-        """Hand on what a branch that has come to its end gave."""
-        parent = branch.parent
-        if parent is None:
-            self.record(branch, "ExecutionSucceeded", {"output": branch.data})
-            return
-        if isinstance(parent.state, model.MapState):
-            self.record(
-                parent.branch,
-                "MapIterationSucceeded",
-                {"name": parent.name, "index": branch.index},
-                after=branch.tail,
-            )
-        self.go_on(parent.branch)
+            recovery.evaluation_failed(self, visit, exc)
 
     def _fired(self, timer: Timer) -> None:
         if timer.kind is TimerKind.EXECUTION:
@@ -441,46 +397,6 @@ class Interpreter:
             self.commands.append(StopTimer(Timer(TimerKind.STATE, visit.entered_id)))
         self.abandon_children(visit)
 
-    def _evaluation_failed(self, visit: Visit, exc: EvaluationError) -> None:
-        """Note why a state could not be evaluated, and do something about it."""
-        self._note(visit, exc)
-        try:
-            recovery.recover(self, visit)
-        except EvaluationError as second:
-            # What a catcher does went wrong as well: there is nothing left to catch it.
-            self._note(visit, second)
-            assert visit.failure is not None
-            recovery.fail_branch(self, visit.branch, visit.failure)
-
-    def _note(self, visit: Visit, exc: EvaluationError) -> None:
-        cause = self._located(visit, exc.cause)
-        if exc.error != QUERY_EVALUATION_ERROR:
-            visit.failure = Failure(exc.error, cause, self.now)
-            return
-        details = {"error": exc.error, "cause": cause, "state": visit.name}
-        if exc.location is not None:
-            details["location"] = exc.location
-        # AWS puts it after what came before the state, unless something happened in it.
-        is_first = visit.branch.tail == visit.entered_id and not exc.is_late
-        after = visit.before_id if is_first else None
-        self.record(visit.branch, "EvaluationFailed", details, after=after)
-
     def _fail(self, cause: str) -> None:
         failure = Failure(RUNTIME, cause, self.now)
         self.record(self.branches[0], "ExecutionFailed", failure.details())
-
-    def _located(self, visit: Visit, cause: str) -> str:
-        return (
-            f"An error occurred while executing the state '{visit.name}'"
-            f" (entered at the event id #{visit.entered_id}). {cause}"
-        )
-
-
-def _written(event: messages.TaskEvent) -> messages.TaskEvent:
-    """*event*, or a failure in its place if what came is nested too deep to go on with."""
-    if isinstance(event, messages.TaskSucceeded | messages.TaskSubmitted):
-        try:
-            event.output.written("The result of the task")
-        except EvaluationError as exc:
-            return messages.TaskFailed(event.event_id, exc.error, exc.cause)
-    return event

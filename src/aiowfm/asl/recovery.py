@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aiowfm.asl import model
-from aiowfm.asl.errors import QUERY_EVALUATION_ERROR, Failure
+from aiowfm.asl.errors import QUERY_EVALUATION_ERROR, EvaluationError, Failure
 from aiowfm.asl.frames import Branch, Visit
 from aiowfm.asl.payload import JsonValue, Payload
 
@@ -86,6 +86,40 @@ def _catch(run: Interpreter, visit: Visit, failure: Failure, catcher: model.Catc
     if failure.cause is not None:
         error["Cause"] = failure.cause
     run.leave(visit, visit.dialect.caught(run, visit, catcher, Payload(error)), catcher.next)
+
+
+def evaluation_failed(run: Interpreter, visit: Visit, exc: EvaluationError) -> None:
+    """Note why a state could not be evaluated, and do something about it."""
+    _note(run, visit, exc)
+    try:
+        recover(run, visit)
+    except EvaluationError as second:
+        # What a catcher does went wrong as well: there is nothing left to catch it.
+        _note(run, visit, second)
+        assert visit.failure is not None
+        fail_branch(run, visit.branch, visit.failure)
+
+
+def _note(run: Interpreter, visit: Visit, exc: EvaluationError) -> None:
+    cause = located(visit, exc.cause)
+    if exc.error != QUERY_EVALUATION_ERROR:
+        visit.failure = Failure(exc.error, cause, run.now)
+        return
+    details = {"error": exc.error, "cause": cause, "state": visit.name}
+    if exc.location is not None:
+        details["location"] = exc.location
+    # AWS puts it after what came before the state, unless something happened in it.
+    is_first = visit.branch.tail == visit.entered_id and not exc.is_late
+    after = visit.before_id if is_first else None
+    run.record(visit.branch, "EvaluationFailed", details, after=after)
+
+
+def located(visit: Visit, cause: str) -> str:
+    """*cause* with the place where it happened, as AWS has it."""
+    return (
+        f"An error occurred while executing the state '{visit.name}'"
+        f" (entered at the event id #{visit.entered_id}). {cause}"
+    )
 
 
 def fail_branch(run: Interpreter, branch: Branch, failure: Failure) -> None:

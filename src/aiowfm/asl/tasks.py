@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from aiowfm.asl import messages, model
-from aiowfm.asl.errors import TIMEOUT, Failure
+from aiowfm.asl.errors import TIMEOUT, EvaluationError, Failure
 from aiowfm.asl.map_runs import map_run_command
 from aiowfm.asl.messages import (
     CallService,
@@ -54,6 +54,16 @@ def apply_to_task(run: Interpreter, event: messages.TaskEvent, visit: Visit) -> 
                 details = {**task.facts, **details}
             run.record(branch, task.kind + "Failed", details)
     run.go_on(branch)
+
+
+def written(event: messages.TaskEvent) -> messages.TaskEvent:
+    """*event*, or a failure in its place if what came is nested too deep to go on with."""
+    if isinstance(event, messages.TaskSucceeded | messages.TaskSubmitted):
+        try:
+            event.output.written("The result of the task")
+        except EvaluationError as exc:
+            return messages.TaskFailed(event.event_id, exc.error, exc.cause)
+    return event
 
 
 def time_out(run: Interpreter, visit: Visit, kind: TimerKind) -> None:
