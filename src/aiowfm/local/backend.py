@@ -8,7 +8,6 @@ import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import get_args
 
@@ -17,6 +16,7 @@ import anyio
 from aiowfm import ports
 from aiowfm.errors import ConfigError, EngineStateError
 from aiowfm.local.errors import ServiceError, translated
+from aiowfm.local.retention import DEFAULT_SECONDS
 from aiowfm.local.runs import Run
 from aiowfm.local.service import Service
 from aiowfm.local.storage.database import MEMORY, Database, Durability
@@ -38,6 +38,7 @@ class LocalBackend:
         path: str | os.PathLike[str] = MEMORY,
         *,
         durability: Durability = "commit",
+        retention: float | None = DEFAULT_SECONDS,
         region: str = "us-east-1",
         account_id: str = "000000000000",
         clock: Callable[[], float] = time.time,
@@ -49,7 +50,9 @@ class LocalBackend:
                 time; `:memory:` for what need not outlive this object.
             durability: What an acknowledged call survives: `commit`, the death of the
                 process; `fsync`, that of the machine; `none`, neither, but the file stays
-                sound. Means nothing in memory.
+                sound when only the process dies. Means nothing in memory.
+            retention: How many seconds after their end workflows are removed, 90 days
+                unless given; None: never.
             region: Part of the ARNs.
             account_id: Part of the ARNs, 12 digits.
             clock: The time in seconds since the epoch.
@@ -66,7 +69,12 @@ class LocalBackend:
             raise ConfigError(f"LocalBackend: account_id {account_id!r} is not 12 digits")
         self._database = Database(os.fspath(path), durability)
         self._make_service = functools.partial(
-            Service, region=region, account_id=account_id, database=self._database, now=clock
+            Service,
+            region=region,
+            account_id=account_id,
+            database=self._database,
+            now=clock,
+            retention=retention,
         )
         self._service = self._make_service()
         self._opening = anyio.Lock()
@@ -259,19 +267,15 @@ class LocalExecutions:
 
 
 def _execution(run: Run, *, with_data: bool) -> ports.Execution:
-    shown = ports.Execution(
+    output = run.output if with_data else None
+    return ports.Execution(
         arn=run.arn,
         name=run.name,
         status=ports.ExecutionStatus(run.status),
         started_at=datetime.fromtimestamp(run.started_at, UTC),
         stopped_at=None if run.stopped_at is None else datetime.fromtimestamp(run.stopped_at, UTC),
-    )
-    if not with_data:
-        return shown
-    return replace(
-        shown,
-        input=run.input.text,
-        output=None if run.output is None else run.output.text,
-        error=run.error,
-        cause=run.cause,
+        input=run.input.text if with_data else None,
+        output=None if output is None else output.text,
+        error=run.error if with_data else None,
+        cause=run.cause if with_data else None,
     )

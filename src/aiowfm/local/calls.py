@@ -20,7 +20,7 @@ from aiowfm.asl.messages import (
 from aiowfm.asl.payload import JsonValue, Payload, dump
 from aiowfm.asl.resources import ServiceResource, service_resource
 from aiowfm.errors import AiowfmError, BackendError, BackendUnavailableError
-from aiowfm.local.errors import ServiceError
+from aiowfm.local.errors import UNAVAILABLE, ServiceError
 from aiowfm.local.queues import MessageSender, Queues, SentMessage
 from aiowfm.local.runs import Run
 from aiowfm.local.tokens import TaskId
@@ -57,7 +57,11 @@ class Tasks(Protocol):
         ...
 
     def beside(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Do what takes time and raises nothing."""
+        """Do what takes time and raises nothing but that the store is not available."""
+        ...
+
+    async def kept(self) -> None:
+        """Wait until it is kept that the tasks wait; raises where it cannot be."""
         ...
 
 
@@ -139,6 +143,8 @@ class ServiceCalls:
         self._tasks.beside(functools.partial(self._deliver, task, resource, send))
 
     async def _deliver(self, task: TaskId, resource: ServiceResource, send: Send) -> None:
+        # Whoever gets the message uses its token, which must mean this task for ever.
+        await self._tasks.kept()
         await self._try(task, resource, send)
         self._sending.pop(task).set()
 
@@ -182,6 +188,8 @@ class ServiceCalls:
         try:
             child = await self._begin_execution(str(arn), None if name is None else str(name), text)
         except ServiceError as exc:
+            if exc.code == UNAVAILABLE:
+                raise  # it is tried again
             cause = (
                 f"{exc.message} (Service: AWSStepFunctions; Status Code: 400;"
                 f" Error Code: {exc.code}; Request ID: local; Proxy: null)"

@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from aiowfm.errors import AiowfmError, BackendError, NotFoundError, TaskTokenExpiredError
+from aiowfm.errors import (
+    AiowfmError,
+    BackendError,
+    BackendUnavailableError,
+    NotFoundError,
+    TaskTokenExpiredError,
+)
 from aiowfm.ports import ExecutionExistsError
 
 
@@ -26,6 +32,7 @@ class ServiceError(Exception):
 _NOT_FOUND = frozenset(
     {"ActivityDoesNotExist", "ExecutionDoesNotExist", "StateMachineDoesNotExist"}
 )
+UNAVAILABLE = "ServiceUnavailable"  # of the API: worth another try
 _TOKEN_IS_DEAD = frozenset({"InvalidToken", "TaskDoesNotExist", "TaskTimedOut"})
 
 
@@ -45,4 +52,6 @@ def _translation(operation: str, error: ServiceError) -> AiowfmError | Execution
         return TaskTokenExpiredError(f"{operation}: {error.message} ({error.code})")
     if error.code == "ExecutionAlreadyExists":
         return ExecutionExistsError(error.message)
+    if error.code == UNAVAILABLE:
+        return BackendUnavailableError(operation, error.code, error.message)
     return BackendError(operation, error.code, error.message)

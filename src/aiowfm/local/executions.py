@@ -33,10 +33,10 @@ from aiowfm.asl.messages import (
 )
 from aiowfm.asl.payload import Payload
 from aiowfm.local.activities import Activities
-from aiowfm.local.errors import ServiceError
+from aiowfm.local.errors import UNAVAILABLE, ServiceError
 from aiowfm.local.machines import Machine, Machines, Revision
 from aiowfm.local.runs import NO_ORIGIN, Origin, Run, run_of
-from aiowfm.local.storage.store import Store
+from aiowfm.local.storage.store import FIRST_PAUSE_SECONDS, Store
 from aiowfm.local.timers import TimerQueue
 from aiowfm.local.tokens import TaskId
 from aiowfm.names import ExecutionArn
@@ -185,7 +185,8 @@ class Executions:
     def beside(self, work: Callable[[], Awaitable[None]]) -> None:
         """Do what takes time and raises nothing, while executions go on.
 
-        It is begun again where whoever drives the executions stops before it has ended.
+        It is begun again where whoever drives the executions stops before it has ended,
+        or the store was not available to it.
         """
         self.later(functools.partial(self._begin, work))
 
@@ -199,6 +200,13 @@ class Executions:
         except anyio.get_cancelled_exc_class():
             self.beside(work)
             raise
+        except ServiceError as exc:
+            if exc.code != UNAVAILABLE:
+                log.exception("a step failed")  # as above
+                return
+            await anyio.sleep(FIRST_PAUSE_SECONDS)
+            await self._store.well()
+            self.beside(work)
         except Exception:
             log.exception("a step failed")  # as above
 
@@ -244,6 +252,7 @@ class Executions:
             run: The execution.
             token: The client's token of this call.
         """
+        await self._store.kept()  # all that happened is in the history that is read
         interpreter = await self.restored(run, await self._store.history(run.number))
         live = self._live.get(run.number)
         if live is not None and live.interpreter is not None:
@@ -307,6 +316,14 @@ class Executions:
             self._advance(
                 run, lambda: interpreter.apply(messages.Stopped(error, cause), self._now())
             )
+
+    async def kept(self) -> None:
+        """Wait until all that has happened is kept.
+
+        Raises:
+            ServiceError: ServiceUnavailable.
+        """
+        await self._store.flushed()
 
     async def finished(self, run: Run) -> None:
         """Wait until *run* has finished."""

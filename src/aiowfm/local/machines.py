@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from random import Random
 from typing import Any, NamedTuple
@@ -18,7 +18,7 @@ from aiowfm.local.errors import ServiceError
 from aiowfm.local.storage.store import Store, numbered
 from aiowfm.names import StateMachineArn
 
-_MACHINE, _REVISION = "machine", "revision"  # kinds of documents
+_MACHINE, REVISION = "machine", "revision"  # kinds of documents
 INITIAL = "INITIAL"  # what PublishStateMachineVersion calls the revision of a new machine
 
 
@@ -136,12 +136,12 @@ class Machines:
         self._machines: dict[str, Machine] = {}
         self._by_id: dict[int, Machine] = {}
         self._revisions: WeakValueDictionary[int, Revision] = WeakValueDictionary()
-        self._newest_revision = 0
+        self._newest_id = self._newest_revision = 0
         self._random = Random()
 
     async def load(self) -> None:
         """Read what the store has."""
-        self._newest_revision = await self._store.largest("revision")
+        self._newest_revision = await self._store.largest(REVISION)
         for _, text in await self._store.documents(_MACHINE):
             document = json.loads(text)
             versions = [
@@ -156,11 +156,14 @@ class Machines:
                 **document,
             )
             self._by_id[machine.id] = machine
+            self._newest_id = max(self._newest_id, machine.id)
             if not machine.is_deleted:
                 self._machines[machine.name] = machine
 
     def save(self, machine: Machine) -> None:
-        """Keep *machine* as it is now."""
+        """Keep *machine* as it is now, unless it was forgotten meanwhile."""
+        if self._by_id.get(machine.id) is not machine:
+            return
         versions = [
             (version.number, version.revision.number, version.description, version.created_at)
             for version in machine.versions.values()
@@ -188,7 +191,7 @@ class Machines:
         """The revision of this number, of whichever machine."""
         revision = self._revisions.get(number)
         if revision is None:
-            text = await self._store.document(_REVISION, numbered(number))
+            text = await self._store.document(REVISION, numbered(number))
             assert text is not None
             document = json.loads(text)
             settings = Settings(**document.pop("settings"))
@@ -251,8 +254,9 @@ class Machines:
         machine = self._machines.get(name)
         if machine is None:
             revision = self._revision(settings, type, definition, now)
+            self._newest_id += 1
             machine = Machine(
-                len(self._by_id) + 1, name, self.arn(name), type, revision, now, dict(tags)
+                self._newest_id, name, self.arn(name), type, revision, now, dict(tags)
             )
             self._machines[name] = self._by_id[machine.id] = machine
             self.save(machine)
@@ -278,6 +282,33 @@ class Machines:
             self.save(machine)
         return machine
 
+    def deleted(self) -> set[int]:
+        """The numbers of the machines that were deleted and are still known."""
+        return {machine.id for machine in self._by_id.values() if machine.is_deleted}
+
+    def revisions(self, *, without: Collection[int] = ()) -> set[int]:
+        """The numbers of the revisions that machines have, those of *without* left out."""
+        return {
+            revision.number
+            for machine in self._by_id.values()
+            if machine.id not in without
+            for revision in (
+                machine.revision,
+                *(version.revision for version in machine.versions.values()),
+            )
+        }
+
+    def forget(self, machines: Iterable[int]) -> None:
+        """Let go of deleted machines, which nothing refers to any more."""
+        for id in machines:
+            del self._by_id[id]
+            self._store.put(_MACHINE, numbered(id), None)
+
+    def forget_revisions(self, revisions: Iterable[int]) -> None:
+        """Let go of revisions that nothing refers to any more."""
+        for number in revisions:
+            self._store.put(REVISION, numbered(number), None)
+
     def _revision(
         self,
         settings: Settings,
@@ -295,7 +326,7 @@ class Machines:
             "updated_at": now,
             "id": id,
         }
-        self._store.put(_REVISION, numbered(revision.number), json.dumps(document))
+        self._store.put(REVISION, numbered(revision.number), json.dumps(document))
         return revision
 
 

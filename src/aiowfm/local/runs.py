@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from pydantic_core import from_json, to_json
+from pydantic_core import to_json
 
 from aiowfm.asl.errors import Failure
 from aiowfm.asl.interpreter import Interpreter
 from aiowfm.asl.payload import Payload, dump
 from aiowfm.local.machines import Machine
-from aiowfm.local.storage.rows import ExecutionRow
+from aiowfm.local.storage.rows import ExecutionRow, loaded
 from aiowfm.names import ExecutionArn
 
 
@@ -128,7 +128,7 @@ class Run:
 
 def run_of(row: ExecutionRow, machine_of: Callable[[int], Machine]) -> Run:
     """The execution that *row* was made of; one that runs lacks its interpreter."""
-    facts = from_json(row.facts)
+    facts = loaded(row.facts)
     redrives = facts.get("redrives") or (0, None, None)
     return Run(
         number=row.number,

@@ -7,6 +7,7 @@ AWS's code; a call is acknowledged when its events are kept.
 
 from __future__ import annotations
 
+import sqlite3
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -18,6 +19,7 @@ import anyio
 from aiowfm.asl.history import MAX_EVENTS, HistoryEvent
 from aiowfm.asl.messages import ActivityStarted, TaskEvent, TaskFailed, TaskHeartbeat, TaskSucceeded
 from aiowfm.asl.payload import Payload
+from aiowfm.errors import ConfigError
 from aiowfm.local import definitions
 from aiowfm.local.activities import Activities, Activity
 from aiowfm.local.arns import Arns, checked_name
@@ -31,6 +33,7 @@ from aiowfm.local.operations.table import OPERATIONS
 from aiowfm.local.paging import Pages
 from aiowfm.local.queues import MessageSender, Queues
 from aiowfm.local.recovery import recover
+from aiowfm.local.retention import DEFAULT_SECONDS, Retention
 from aiowfm.local.runs import NO_ORIGIN, Origin, Run
 from aiowfm.local.storage.database import MEMORY, Database
 from aiowfm.local.storage.store import Store
@@ -55,6 +58,7 @@ class Service:
         database: Database | None = None,
         sender: MessageSender | None = None,
         now: Callable[[], float] = time.time,
+        retention: float | None = DEFAULT_SECONDS,
     ) -> None:
         """Make a service; nothing runs yet.
 
@@ -64,6 +68,10 @@ class Service:
             database: Where all is kept; None: in memory.
             sender: Where the messages of `sqs:sendMessage` go; None: to `queues`.
             now: The time in seconds since the epoch.
+            retention: How many seconds after their end executions are removed; None: never.
+
+        Raises:
+            ConfigError: *retention* is not usable.
         """
         self.arns = Arns(region, account_id)
         self.role_arn = f"arn:aws:iam::{account_id}:role/aiowfm"
@@ -77,6 +85,7 @@ class Service:
         self.executions = Executions(
             self.arns.prefix, self.store, self.machines, self.activities, now, self._mint.token
         )
+        self.retention = Retention(self.store, self.executions, self.machines, now, retention)
         self.queues = Queues(self.store)
         self._is_loaded = False
         self.integrations = Integrations(self)
@@ -95,16 +104,23 @@ class Service:
         Raises:
             ConfigError: it cannot be used, and why.
         """
-        await self.store.open()
-        if not self._is_loaded:
-            await recover(self)
-            self._is_loaded = True
+        try:
+            await self.store.open()
+            if not self._is_loaded:
+                await recover(self)
+                await self.retention.load()
+                self._is_loaded = True
+        except (OSError, sqlite3.Error) as exc:
+            raise ConfigError(f"LocalBackend({self.store.path!r}): {exc}") from exc
+        except ServiceError as exc:
+            raise ConfigError(f"LocalBackend({self.store.path!r}): {exc.message}") from exc
 
     async def run(self) -> None:
         """Let time pass on the running loop, until cancelled: timers fire, and all is kept."""
         async with anyio.create_task_group() as group:
             group.start_soon(self.store.run)
             group.start_soon(self.executions.run)
+            group.start_soon(self.retention.run)
 
     async def close(self) -> None:
         """Keep all there is, and close a file."""
@@ -260,7 +276,8 @@ class Service:
         run = None
         if not target.machine.is_express:
             run = await self._running(target, name, value)
-        return run or self._start(target, name, value)
+        # Asking may have taken a while: the machine can be another by now, or gone.
+        return run or self._start(self.machines.target(machine_arn), name, value)
 
     async def describe_execution(self, arn: str) -> Run:
         return await self.executions.get(arn)
@@ -290,16 +307,17 @@ class Service:
             ServiceError: ExecutionDoesNotExist, ExecutionNotRedrivable.
         """
         self.store.check()
-        run = await self.executions.get(arn)
-        if token is None or run.redrive_token != token:
-            reason = await self.not_redrivable(run)
-            if run.origin.map_run_arn is not None:
-                reason = "A child of a Map run is redriven with its Map run"
-            if reason is not None:
-                raise ServiceError(
-                    "ExecutionNotRedrivable", f"Execution Not Redrivable: '{reason}'"
-                )
-            run = await self.executions.redrive(run, token)
+        with self.retention.holding(arn):
+            run = await self.executions.get(arn)
+            if token is None or run.redrive_token != token:
+                reason = await self.not_redrivable(run)
+                if run.origin.map_run_arn is not None:
+                    reason = "A child of a Map run is redriven with its Map run"
+                if reason is not None:
+                    raise ServiceError(
+                        "ExecutionNotRedrivable", f"Execution Not Redrivable: '{reason}'"
+                    )
+                run = await self.executions.redrive(run, token)
         await self.flushed()
         return run
 

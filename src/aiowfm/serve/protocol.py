@@ -15,11 +15,13 @@ CONTENT_TYPE = "application/x-amz-json-1.0"
 UNKNOWN_OPERATION = "UnknownOperationException"
 TOO_LARGE = "RequestEntityTooLargeException"
 INTERNAL = "InternalFailure"
-_STATUS = {UNKNOWN_OPERATION: 404, TOO_LARGE: 413, INTERNAL: 500}
+UNAVAILABLE = "ServiceUnavailable"
+_STATUS = {UNKNOWN_OPERATION: 404, TOO_LARGE: 413, INTERNAL: 500, UNAVAILABLE: 503}
 _NAMESPACES = {
     "InternalFailure": "com.amazon.coral.service",
     "RequestEntityTooLargeException": "com.amazon.coral.service",
     "SerializationException": "com.amazon.coral.service",
+    "ServiceUnavailable": "com.amazon.coral.service",
     "UnknownOperationException": "com.amazon.coral.service",
     "ValidationException": "com.amazon.coral.validate",
 }

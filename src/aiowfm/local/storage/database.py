@@ -121,7 +121,8 @@ class Database:
                 "host": socket.gethostname(),
                 "since": datetime.now(UTC).isoformat(timespec="seconds"),
             }
-            self._owner_file.write_text(json.dumps(owner), encoding="utf-8")
+            with suppress(OSError):  # it is there for people only
+                self._owner_file.write_text(json.dumps(owner), encoding="utf-8")
 
     def _check(self, connection: sqlite3.Connection) -> None:
         """Make the tables of an empty file, or see that they are ours and up to date."""
@@ -154,7 +155,8 @@ class Database:
             return self._refused(f"it is in use by {self._owner()}; a file has one owner at a time")
         if name.startswith("SQLITE_NOTADB"):
             return self._refused("it is not a SQLite file")
-        if name.startswith("SQLITE_READONLY"):
+        is_closed = self.is_file and os.path.exists(self.path) and not os.access(self.path, os.W_OK)
+        if name.startswith("SQLITE_READONLY") or is_closed:
             return self._refused("it cannot be written: make it and its directory writable")
         if name.startswith("SQLITE_CANTOPEN"):
             return self._refused(

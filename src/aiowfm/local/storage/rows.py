@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -50,7 +51,7 @@ def encoded(events: Iterable[HistoryEvent]) -> str:
 
 def decoded(text: str) -> list[HistoryEvent]:
     """The events that `encoded` made *text* of."""
-    texts, rows = from_json(text)
+    texts, rows = loaded(text)
     payloads = [Payload(text=each) for each in texts]
     return [_decoded(row, payloads) for row in rows]
 
@@ -58,6 +59,14 @@ def decoded(text: str) -> list[HistoryEvent]:
 def payload_characters(event: HistoryEvent) -> int:
     """How long the payloads of *event* are."""
     return sum(len(each.text) for each in event.details.values() if isinstance(each, Payload))
+
+
+def loaded(text: str) -> Any:
+    """The value of JSON *text* of ours."""
+    try:
+        return from_json(text)
+    except ValueError:
+        return json.loads(text)  # the fast parser takes no half of a surrogate pair
 
 
 def _encoded(event: HistoryEvent, texts: dict[str, int]) -> tuple[object, ...]:

@@ -109,8 +109,8 @@ class Store:
     async def close(self) -> None:
         """Keep what is left, and close a file."""
         with anyio.CancelScope(shield=True):
-            if not self._gathering.is_empty and self._fault is None:
-                await self._commit()
+            if not self._gathering.is_empty:
+                await self._commit()  # where that has failed before, for the last time
             await self._database.close()
 
     # Handing over: at once, and on the event loop.
@@ -155,7 +155,7 @@ class Store:
 
     async def well(self) -> None:
         """Wait while the store cannot keep anything."""
-        if self._fault is not None:
+        while self._fault is not None:
             await self._is_well.wait()
 
     async def flushed(self) -> None:
@@ -168,9 +168,10 @@ class Store:
             self.check()
             if self._gathering.event_count < MOST_UNKEPT_EVENTS:
                 return
-        await self._kept()
+        await self.kept()
 
-    async def _kept(self) -> None:
+    async def kept(self) -> None:
+        """As `flushed`, and wait where nobody else waits for a commit, too."""
         self.check()
         batch = self._writing if self._gathering.is_empty else self._gathering
         if batch is not None:
@@ -241,10 +242,41 @@ class Store:
     # Asking: sees all that was handed over before.
 
     async def ask(self, question: Callable[[sqlite3.Connection], Result]) -> Result:
-        """What *question* gives when it is put to the database."""
+        """What *question* gives when it is put to the database.
+
+        Raises:
+            ServiceError: the database cannot be read.
+        """
         if self._fault is None:
             await self._commit()
-        return await self._database.run(question)
+        try:
+            return await self._database.run(question)
+        except sqlite3.Error as exc:
+            message = f"The file {self.path} cannot be read: {exc}"
+            raise ServiceError("ServiceUnavailable", message) from exc
+
+    async def change(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
+        """What *work* gives, in a transaction of its own that takes its turn at once.
+
+        Work handed over is written after it, as long as its batch is not being written yet.
+
+        Raises:
+            ServiceError: nothing can be written now.
+        """
+        self.check()
+
+        def whole(connection: sqlite3.Connection) -> Result:
+            connection.execute("BEGIN")
+            try:
+                result = work(connection)
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+            return result
+
+        return await self._database.run(whole)
 
     async def documents(self, kind: str) -> list[tuple[str, str]]:
         """Keys and documents of a kind, by key."""

@@ -79,5 +79,8 @@ class _Desk:
         assert self.group is not None
         self.group.start_soon(self._do, work)
 
+    async def kept(self) -> None:
+        """Nothing of it is kept."""
+
     async def _do(self, work: Callable[[], Awaitable[None]]) -> None:
         await work()
