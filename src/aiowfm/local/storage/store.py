@@ -10,18 +10,17 @@ import asyncio
 import logging
 import math
 import sqlite3
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from itertools import islice
 from typing import TypeVar
 
 import anyio
 
 from aiowfm.asl.history import HistoryEvent
-from aiowfm.local.errors import ServiceError
+from aiowfm.local.errors import UNAVAILABLE, ServiceError
+from aiowfm.local.storage.batch import Batch, transaction
 from aiowfm.local.storage.database import Database
-from aiowfm.local.storage.rows import ExecutionRow, decoded, encoded, payload_characters
+from aiowfm.local.storage.rows import ExecutionRow, decoded, payload_characters
 
 log = logging.getLogger("aiowfm.local")
 Result = TypeVar("Result")
@@ -30,55 +29,6 @@ FIRST_PAUSE_SECONDS = 0.1  # before a commit that failed is tried again
 LONGEST_PAUSE_SECONDS = 5.0
 MOST_UNKEPT_EVENTS = 20_000  # what may gather before callers wait, however early they are answered
 
-_SAVE_EXECUTION = """
-INSERT INTO executions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (number) DO UPDATE SET status = excluded.status, stopped_at = excluded.stopped_at,
-    facts = excluded.facts, output = excluded.output
-"""
-_APPEND = "INSERT OR REPLACE INTO history VALUES (?, ?, ?)"
-_PUT = "INSERT OR REPLACE INTO documents VALUES (?, ?, ?)"
-_REMOVE = "DELETE FROM documents WHERE kind = ? AND key = ?"
-_SAVE_MAP_RUN = "INSERT OR REPLACE INTO map_runs VALUES (?, ?, ?, ?)"
-
-
-@dataclass(slots=True)
-class _Batch:
-    """What one transaction is to keep; of several states of one thing, the last."""
-
-    executions: dict[int, ExecutionRow] = field(default_factory=dict)
-    events: defaultdict[int, list[HistoryEvent]] = field(default_factory=lambda: defaultdict(list))
-    event_count: int = 0
-    documents: dict[tuple[str, str], str | None] = field(default_factory=dict)
-    map_runs: dict[str, tuple[str, int, str, str]] = field(default_factory=dict)
-    when_kept: list[Callable[[], None]] = field(default_factory=list)
-    waiters: list[asyncio.Future[None]] = field(default_factory=list)
-
-    @property
-    def is_empty(self) -> bool:
-        return not (self.executions or self.events or self.documents or self.map_runs)
-
-    def add(self, later: _Batch) -> None:
-        """Let this be what was to be kept first, and then *later*."""
-        self.executions.update(later.executions)
-        for number, events in later.events.items():
-            self.events[number] += events
-        self.event_count += later.event_count
-        self.documents.update(later.documents)
-        self.map_runs.update(later.map_runs)
-        self.when_kept += later.when_kept
-        self.waiters += later.waiters
-
-    def settle(self, failure: ServiceError | None = None) -> None:
-        """Tell those who wait for it."""
-        for waiter in self.waiters:
-            if waiter.done():
-                continue
-            if failure is None:
-                waiter.set_result(None)
-            else:
-                waiter.set_exception(failure)
-        self.waiters = []
-
 
 class Store:
     """What a local backend keeps. Between `open` and `close`, `run` does the writing."""
@@ -86,11 +36,11 @@ class Store:
     def __init__(self, database: Database) -> None:
         self.path = database.path
         self._database = database
-        self._gathering = _Batch()
-        self._writing: _Batch | None = None
+        self._gathering = Batch()
+        self._writing: Batch | None = None
         self._has_work, self._is_awake = anyio.Event(), False
         self._is_well = anyio.Event()
-        self._fault: ServiceError | None = None
+        self._fault: str | None = None
         self._turn = anyio.Lock(fast_acquire=True)
 
     async def open(self) -> None:
@@ -100,7 +50,7 @@ class Store:
             ConfigError: it cannot be used, and why.
         """
         await self._database.open()
-        self._gathering = _Batch()
+        self._gathering = Batch()
         self._has_work, self._is_awake = anyio.Event(), False
         self._is_well = anyio.Event()
         self._is_well.set()
@@ -151,7 +101,7 @@ class Store:
             ServiceError: it cannot; nothing should be begun now.
         """
         if self._fault is not None:
-            raise self._fault
+            raise ServiceError(UNAVAILABLE, self._fault)
 
     async def well(self) -> None:
         """Wait while the store cannot keep anything."""
@@ -199,12 +149,12 @@ class Store:
                 await self._commit_gathered()
 
     async def _commit_gathered(self) -> None:
-        batch, self._gathering = self._gathering, _Batch()
+        batch, self._gathering = self._gathering, Batch()
         self._has_work, self._is_awake = anyio.Event(), False
         self._writing = batch
-        history = [(number, each[0].id, encoded(each)) for number, each in batch.events.items()]
+        history = batch.history()  # here: the thread of the database would contend for Python
         try:
-            await self._database.run(lambda connection: _write(connection, batch, history))
+            await self._database.run(lambda connection: batch.write(connection, history))
         except sqlite3.Error as exc:
             self._failed(batch, exc)
             return
@@ -215,25 +165,24 @@ class Store:
         finally:
             self._writing = None
         if self._fault is not None:
-            log.warning("the store can be written again: %s", self._database.path)
+            log.warning("the store can be written again: %s", self.path)
             self._fault = None
             self._is_well.set()
         batch.settle()
         for call in batch.when_kept:
             call()
 
-    def _failed(self, batch: _Batch, error: sqlite3.Error) -> None:
+    def _failed(self, batch: Batch, error: sqlite3.Error) -> None:
         """Tell those who wait, and keep all of it for the next try."""
-        message = (
-            f"The file {self._database.path} cannot be written: {error}. What was accepted is kept"
-            " in memory and written as soon as that is possible; nothing new is accepted until then"
-        )
         if self._fault is None:
             log.error("the store cannot be written: %s", error)
             self._is_well = anyio.Event()
-        self._fault = ServiceError("ServiceUnavailable", message)
+        self._fault = (
+            f"The file {self.path} cannot be written: {error}. What was accepted is kept in memory"
+            " and written as soon as that is possible; nothing new is accepted until then"
+        )
         batch.settle(self._fault)
-        retry = _Batch()
+        retry = Batch()
         retry.add(batch)
         retry.add(self._gathering)
         self._gathering = retry
@@ -253,7 +202,7 @@ class Store:
             return await self._database.run(question)
         except sqlite3.Error as exc:
             message = f"The file {self.path} cannot be read: {exc}"
-            raise ServiceError("ServiceUnavailable", message) from exc
+            raise ServiceError(UNAVAILABLE, message) from exc
 
     async def change(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
         """What *work* gives, in a transaction of its own that takes its turn at once.
@@ -266,15 +215,8 @@ class Store:
         self.check()
 
         def whole(connection: sqlite3.Connection) -> Result:
-            connection.execute("BEGIN")
-            try:
-                result = work(connection)
-                connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
-            return result
+            with transaction(connection):
+                return work(connection)
 
         return await self._database.run(whole)
 
@@ -381,28 +323,3 @@ def events_of(
         for event in reversed(events) if descending else events:
             if event.id > after and (before is None or event.id < before):
                 yield event
-
-
-def _write(
-    connection: sqlite3.Connection,
-    batch: _Batch,
-    history: Sequence[tuple[int, int, str]],
-) -> None:
-    documents = [(*key, text) for key, text in batch.documents.items() if text is not None]
-    removed = [key for key, text in batch.documents.items() if text is None]
-    connection.execute("BEGIN")
-    try:
-        for sql, rows in (
-            (_SAVE_EXECUTION, list(batch.executions.values())),
-            (_APPEND, history),
-            (_PUT, documents),
-            (_REMOVE, removed),
-            (_SAVE_MAP_RUN, list(batch.map_runs.values())),
-        ):
-            if rows:
-                connection.executemany(sql, rows)
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise

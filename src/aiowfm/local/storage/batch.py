@@ -1,0 +1,97 @@
+"""What one transaction of the store keeps, and how it is written."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from aiowfm.asl.history import HistoryEvent
+from aiowfm.local.errors import UNAVAILABLE, ServiceError
+from aiowfm.local.storage.rows import ExecutionRow, encoded
+
+_SAVE_EXECUTION = """
+INSERT INTO executions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (number) DO UPDATE SET status = excluded.status, stopped_at = excluded.stopped_at,
+    facts = excluded.facts, output = excluded.output
+"""
+_APPEND = "INSERT OR REPLACE INTO history VALUES (?, ?, ?)"
+_PUT = "INSERT OR REPLACE INTO documents VALUES (?, ?, ?)"
+_REMOVE = "DELETE FROM documents WHERE kind = ? AND key = ?"
+_SAVE_MAP_RUN = "INSERT OR REPLACE INTO map_runs VALUES (?, ?, ?, ?)"
+
+
+@dataclass(slots=True)
+class Batch:
+    """What one transaction is to keep; of several states of one thing, the last."""
+
+    executions: dict[int, ExecutionRow] = field(default_factory=dict)
+    events: defaultdict[int, list[HistoryEvent]] = field(default_factory=lambda: defaultdict(list))
+    event_count: int = 0
+    documents: dict[tuple[str, str], str | None] = field(default_factory=dict)
+    map_runs: dict[str, tuple[str, int, str, str]] = field(default_factory=dict)
+    when_kept: list[Callable[[], None]] = field(default_factory=list)
+    waiters: list[asyncio.Future[None]] = field(default_factory=list)
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.executions or self.events or self.documents or self.map_runs)
+
+    def add(self, later: Batch) -> None:
+        """Let this be what was to be kept first, and then *later*."""
+        self.executions.update(later.executions)
+        for number, events in later.events.items():
+            self.events[number] += events
+        self.event_count += later.event_count
+        self.documents.update(later.documents)
+        self.map_runs.update(later.map_runs)
+        self.when_kept += later.when_kept
+        self.waiters += later.waiters
+
+    def settle(self, fault: str | None = None) -> None:
+        """Tell those who wait that it is kept or, with a *fault*, that it is not."""
+        for waiter in self.waiters:
+            if waiter.done():
+                continue
+            if fault is None:
+                waiter.set_result(None)
+            else:
+                waiter.set_exception(ServiceError(UNAVAILABLE, fault))
+        self.waiters = []
+
+    def history(self) -> list[tuple[int, int, str]]:
+        """The rows of the histories."""
+        return [(number, each[0].id, encoded(each)) for number, each in self.events.items()]
+
+    def write(
+        self, connection: sqlite3.Connection, history: Sequence[tuple[int, int, str]]
+    ) -> None:
+        """Write all of it, or nothing."""
+        documents = [(*key, text) for key, text in self.documents.items() if text is not None]
+        removed = [key for key, text in self.documents.items() if text is None]
+        with transaction(connection):
+            for sql, rows in (
+                (_SAVE_EXECUTION, list(self.executions.values())),
+                (_APPEND, history),
+                (_PUT, documents),
+                (_REMOVE, removed),
+                (_SAVE_MAP_RUN, list(self.map_runs.values())),
+            ):
+                if rows:
+                    connection.executemany(sql, rows)
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Commit what is done inside or, where that raises, none of it."""
+    connection.execute("BEGIN")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
