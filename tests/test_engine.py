@@ -133,6 +133,27 @@ async def test_a_cancelled_start_leaves_the_engine_stopped() -> None:
     assert engine.state is EngineState.STOPPED
 
 
+async def test_an_engine_may_be_stopped_while_it_starts() -> None:
+    class SlowBackend(LocalBackend):
+        @asynccontextmanager
+        async def open(self, *, max_polls: int) -> AsyncIterator[Any]:
+            await may_open.wait()
+            async with super().open(max_polls=max_polls) as opened:
+                yield opened
+
+    may_open = anyio.Event()
+    engine = Engine(app="a", environment="b", backend=SlowBackend())
+    async with anyio.create_task_group() as group:
+        group.start_soon(engine.start)
+        await anyio.wait_all_tasks_blocked()
+        group.start_soon(engine.stop)
+        await anyio.wait_all_tasks_blocked()
+        may_open.set()
+    assert engine.state.value == "stopped"
+    async with engine:
+        assert engine.state is EngineState.RUNNING
+
+
 async def test_stop_inside_a_handler_is_refused_instead_of_waiting_for_itself() -> None:
     engine = Engine(app="a", environment="b", definitions=TASK)
     raised: list[str] = []

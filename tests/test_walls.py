@@ -24,7 +24,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({GROUND}),
     frozenset({"aws", "local", "definitions", "tasks"}),
     frozenset({"workflows", "worker", "callbacks"}),
-    frozenset({"environment"}),
+    frozenset({"assembly", "environment", "otel"}),
     frozenset({"engine"}),
     frozenset({FACE}),
     frozenset({"serve", "testing"}),
@@ -211,6 +211,12 @@ KNOW_THE_SDK = frozenset({"aws", "serve"})
 @pytest.mark.parametrize("module", [name for name in MODULES if room_of(name) not in KNOW_THE_SDK])
 def test_only_the_aws_backend_sees_the_sdk(module: str) -> None:
     assert not [each for each in imports_of(module) if each.package in AWS_PACKAGES]
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if name != "aiowfm.otel"])
+def test_only_one_module_sees_opentelemetry_and_none_of_ours_loads_it(module: str) -> None:
+    found = [each.module for each in imports_of(module)]
+    assert not [name for name in found if name.startswith(("opentelemetry", "aiowfm.otel"))]
 
 
 def loaded_with(module: str) -> set[str]:

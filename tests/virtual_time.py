@@ -39,5 +39,9 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self._virtual.now
 
+    def pass_time(self, seconds: float) -> None:
+        """Move the clock, as if the caller had kept the loop for so long."""
+        self._virtual.now += seconds
+
 
 VIRTUAL_TIME: tuple[str, dict[str, Any]] = ("asyncio", {"loop_factory": VirtualTimeLoop})

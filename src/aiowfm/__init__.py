@@ -32,7 +32,8 @@ from aiowfm.errors import (
 from aiowfm.lifecycle import EngineState
 from aiowfm.local import LocalBackend
 from aiowfm.ports import Backend
-from aiowfm.tasks import TaskContext
+from aiowfm.tasks import CallNext, CancelReason, Middleware, TaskContext, current_task
+from aiowfm.worker.statistics import EngineStats, TaskStats
 from aiowfm.workflows import Workflow, WorkflowStatus
 
 __all__ = [
@@ -42,6 +43,8 @@ __all__ = [
     "Backend",
     "BackendError",
     "BackendUnavailableError",
+    "CallNext",
+    "CancelReason",
     "ConfigError",
     "DefinitionChangedError",
     "DefinitionError",
@@ -50,9 +53,11 @@ __all__ = [
     "EngineConfig",
     "EngineState",
     "EngineStateError",
+    "EngineStats",
     "FinalizationConflictError",
     "HandlerTypeError",
     "LocalBackend",
+    "Middleware",
     "NotFoundError",
     "NotJsonError",
     "PayloadError",
@@ -60,6 +65,7 @@ __all__ = [
     "Problem",
     "TaskContext",
     "TaskError",
+    "TaskStats",
     "TaskTokenExpiredError",
     "UnknownDefinitionError",
     "UnknownTaskKeyError",
@@ -69,4 +75,5 @@ __all__ = [
     "WorkflowExistsError",
     "WorkflowNotFoundError",
     "WorkflowStatus",
+    "current_task",
 ]

@@ -43,6 +43,8 @@ class EngineConfig(BaseModel):
         default_heartbeat: Give activity tasks without HeartbeatSeconds one of at most 60.
         default_retry: Give activity tasks a retrier for lost workers.
         grace_seconds: How long leaving `async with` waits for running tasks.
+        max_lag_seconds: How long the event loop may stand still before a warning names the
+            tasks that ran; 0: no warnings.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -62,6 +64,7 @@ class EngineConfig(BaseModel):
     default_heartbeat: bool = True
     default_retry: bool = True
     grace_seconds: Seconds = 30
+    max_lag_seconds: Seconds = 1
 
     @field_validator("app", "environment")
     @classmethod
@@ -113,3 +116,4 @@ class EngineOptions(TypedDict, total=False):
     default_heartbeat: bool
     default_retry: bool
     grace_seconds: float
+    max_lag_seconds: float

@@ -2,39 +2,39 @@
 
 from __future__ import annotations
 
-import functools
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
+from functools import partial
 from types import TracebackType
 from typing import Self, TypeVar, Unpack
 
 import anyio
 
 from aiowfm import environment
+from aiowfm.assembly import Assembly, Parts
 from aiowfm.config import EngineConfig, EngineOptions, Provision
 from aiowfm.definitions import (
-    CompilerOptions,
     DefinitionRegistry,
     DefinitionSources,
     WorkflowDefinition,
     check_for_engine,
-    least_heartbeats,
 )
-from aiowfm.errors import EngineStateError, UsageError
-from aiowfm.lifecycle import EngineState, Life
+from aiowfm.errors import UsageError
+from aiowfm.lifecycle import EngineState, Life, Lifecycle
 from aiowfm.local import LocalBackend
-from aiowfm.names import ActivityArn, activity_name
-from aiowfm.ports import Activities, Backend, OpenBackend
+from aiowfm.names import activity_name
+from aiowfm.ports import Backend
 from aiowfm.tasks.handlers import HeartbeatMode
+from aiowfm.tasks.middleware import Middleware, check_middleware
 from aiowfm.tasks.registry import TaskRegistry
-from aiowfm.worker.activities import provisioned
-from aiowfm.worker.worker import Worker, most_polls
-from aiowfm.workflows import Deployments, Listing, Workflow, Workflows, WorkflowStatus
+from aiowfm.worker.statistics import EngineStats, TaskStats
+from aiowfm.workflows import Workflow, Workflows, WorkflowStatus
 
 Result = TypeVar("Result")
 HandlerT = TypeVar("HandlerT", bound=Callable[..., object])  # arity is checked at registration
+MiddlewareT = TypeVar("MiddlewareT", bound=Middleware)
 
 _NO_INPUT: dict[str, object] = {}
 
@@ -87,12 +87,10 @@ class Engine:
         )
         self._backend: Backend = LocalBackend() if backend is None else backend
         self._definitions = DefinitionRegistry(definitions)
-        self._handlers = TaskRegistry(self._activity_name)
-        self._state = EngineState.STOPPED
-        self._life: Life | None = None
-        self._workflows: Workflows | None = None
-        self._worker: Worker | None = None
-        self._grace_seconds = self.config.grace_seconds
+        self._handlers = TaskRegistry(partial(activity_name, environment, app))
+        self._middlewares: list[Middleware] = []
+        self._lifecycle = Lifecycle()
+        self._parts: Parts | None = None  # of the life that is, or was last
 
     @classmethod
     def from_env(
@@ -119,9 +117,7 @@ class Engine:
 
     @property
     def state(self) -> EngineState:
-        if self._life is not None and self._life.is_over and self._state is EngineState.RUNNING:
-            return EngineState.FAILED
-        return self._state
+        return self._lifecycle.state
 
     # Handlers and definitions.
 
@@ -153,7 +149,7 @@ class Engine:
         caller_names = dict(sys._getframe(1).f_locals)
 
         def register(handler: HandlerT) -> HandlerT:
-            self._require_stopped(f"registering the task {name!r}")
+            self._lifecycle.require_stopped(f"registering the task {name!r}")
             self._handlers.add(
                 name,
                 handler,
@@ -165,6 +161,22 @@ class Engine:
             return handler
 
         return register
+
+    def middleware(self, middleware: MiddlewareT) -> MiddlewareT:
+        """Register the decorated coroutine function to run around every task's handler.
+
+        It is called as `await middleware(ctx, call_next)`. `await call_next()` runs what is
+        inside it, in the end the handler, and returns what the handler returned; what the
+        middleware itself returns or raises is the task's. The first registered is outermost.
+
+        Raises:
+            HandlerTypeError: it cannot be called like that.
+            EngineStateError: the engine runs.
+        """
+        self._lifecycle.require_stopped("registering a middleware")
+        check_middleware(middleware)
+        self._middlewares.append(middleware)
+        return middleware
 
     @property
     def definitions(self) -> tuple[WorkflowDefinition, ...]:
@@ -185,7 +197,7 @@ class Engine:
             DefinitionError: it has problems, or one of its name may not be replaced.
         """
         loaded = self._definitions.acceptable(definition)
-        if self._state is not EngineState.STOPPED:
+        if self.state is not EngineState.STOPPED:
             check_for_engine([loaded], self.config.environment, self._handlers)
         self._definitions.add(loaded)
 
@@ -199,17 +211,9 @@ class Engine:
             DefinitionError: definitions do not fit the handlers.
             NotFoundError: something is missing and `provision` is `check`.
         """
-        self._require_stopped("start()")
+        self._lifecycle.require_stopped("start()")
         check_for_engine(self.definitions, self.config.environment, self._handlers)
-        self._state = EngineState.STARTING
-        life = Life(self._live)
-        try:
-            self._life = life
-            await life.start()
-        except BaseException:
-            self._forget(life)
-            raise
-        self._state = EngineState.RUNNING
+        await self._lifecycle.start(self._live, self.config.grace_seconds)
 
     async def stop(self, grace: float | None = None) -> None:
         """Stop polling, let running tasks finish, hand the others back.
@@ -221,26 +225,11 @@ class Engine:
         Raises:
             EngineStateError: it is not running, or a handler of its own calls this.
         """
-        life = self._require_life("stop()")
-        life.require_outside()
-        self._grace_seconds = self.config.grace_seconds if grace is None else grace
-        if self._state is EngineState.RUNNING:
-            self._state = EngineState.STOPPING
-        try:
-            await life.stop()
-        finally:
-            if life.is_over:
-                self._forget(life)
-        if life.error is not None:
-            raise life.error
+        await self._lifecycle.stop(self.config.grace_seconds if grace is None else grace)
 
     async def closed(self) -> None:
         """Wait until the engine has stopped; raises what it failed with."""
-        life = self._life
-        if life is not None:
-            await life.ended()
-            if life.error is not None:
-                raise life.error
+        await self._lifecycle.closed()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -252,14 +241,14 @@ class Engine:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._state is not EngineState.STOPPED:
+        if self.state is not EngineState.STOPPED:
             await self.stop()
 
     async def run_forever(self) -> None:
         """Start, work until SIGINT or SIGTERM, stop; a second signal ends the grace."""
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
             await self.start()
-            life = self._require_life("run_forever()")
+            life = self._lifecycle.require_life("run_forever()")
             try:
                 async with anyio.create_task_group() as group:
                     group.start_soon(self._obey, signals, life)
@@ -271,9 +260,15 @@ class Engine:
 
     async def _obey(self, signals: AsyncIterator[signal.Signals], life: Life) -> None:
         async for _ in signals:
-            if life.stopping.is_set() and self._worker is not None:
-                self._worker.hurry()
-            life.stopping.set()
+            if life.stopping.is_set() and self._parts is not None:
+                self._parts.worker.hurry()
+            self._lifecycle.begin_stop()
+
+    def stats(self) -> EngineStats:
+        """What the worker does and has done since the last start, by task; after a stop too."""
+        if self._parts is None:
+            return EngineStats(tasks=dict.fromkeys(self._handlers, TaskStats()))
+        return self._parts.worker.stats()
 
     # Workflows.
 
@@ -318,7 +313,7 @@ class Engine:
             limit: At most so many.
         """
         workflows = self._running("list_workflows()")
-        life = self._require_life("list_workflows()")
+        life = self._lifecycle.require_life("list_workflows()")
         wanted = None if status is None else _status(status)
         async with aclosing(workflows.list(name, wanted, limit)) as found:
             while (workflow := await life.call(anext(found, None))) is not None:
@@ -355,96 +350,26 @@ class Engine:
 
     # How it lives.
 
-    async def _live(self, ready: Callable[[], None]) -> None:
-        life = self._require_life("start()")
-        polls = most_polls(self._handlers, self.config)
-        async with self._backend.open(max_polls=polls) as opened:
-            names = {task: self._activity_name(task) for task in self._handlers}
-            arns = await provisioned(names, opened.activities, self.config.provision)
-            self._workflows = self._assembled(opened, arns)
-            self._worker = worker = Worker(
-                self._handlers,
-                arns,
-                config=self.config,
-                source=opened.tasks,
-                reporter=opened.reporter,
-                create_again=functools.partial(self._create_again, opened.activities),
-                heartbeat_seconds=least_heartbeats(self.definitions, self._compiler_options()),
-            )
+    async def _live(self, life: Life) -> None:
+        assembly = Assembly(self.config, self._definitions, self._handlers, self._middlewares)
+        async with assembly.opened(self._backend) as self._parts:
+            worker = self._parts.worker
             async with anyio.create_task_group() as group:
                 group.start_soon(worker.run)
                 try:
-                    ready()
+                    life.ready()
                     await life.stopping.wait()
-                    await worker.stop(self._grace_seconds)
+                    await worker.stop(life.grace_seconds)
                 finally:
                     worker.abandon()
 
-    def _assembled(self, opened: OpenBackend, arns: Mapping[str, ActivityArn]) -> Workflows:
-        tasks = {arn: task for task, arn in arns.items()}
-        deployments = Deployments(
-            opened.state_machines,
-            config=self.config,
-            activity_arn=arns.__getitem__,
-            task_name=lambda arn: tasks.get(ActivityArn(arn), arn),
-            options=self._compiler_options(),
-        )
-        listing = Listing(
-            opened.state_machines,
-            opened.executions,
-            config=self.config,
-            find_definition=self._definitions.get,
-        )
-        return Workflows(
-            opened.executions,
-            deployments,
-            listing,
-            config=self.config,
-            find_definition=self._definitions.get,
-        )
-
-    def _compiler_options(self) -> CompilerOptions:
-        lost = (name for name, handler in self._handlers.items() if not handler.retry_lost)
-        return CompilerOptions(
-            envelope=self.config.envelope,
-            default_heartbeat=self.config.default_heartbeat,
-            default_retry=self.config.default_retry,
-            no_retry_tasks=frozenset(lost),
-        )
-
-    async def _create_again(self, activities: Activities, task: str) -> None:
-        if self.config.provision == "create":
-            await activities.create(self._activity_name(task))
-
-    def _activity_name(self, task: str) -> str:
-        return activity_name(self.config.environment, self.config.app, task)
-
     async def _call(self, work: Awaitable[Result]) -> Result:
-        assert self._life is not None
-        return await self._life.call(work)
+        return await self._lifecycle.require_life("a call").call(work)
 
     def _running(self, what: str) -> Workflows:
-        life = self._require_life(what)
-        if life.error is not None:
-            raise life.error
-        # While it stops, handlers that are still running may go on calling it.
-        if self._workflows is None or self._state is EngineState.STARTING:
-            raise EngineStateError(f"{what}: the engine is {self.state.value}, not running")
-        return self._workflows
-
-    def _require_life(self, what: str) -> Life:
-        if self._life is None:
-            raise EngineStateError(f"{what}: the engine is stopped; start it first")
-        return self._life
-
-    def _require_stopped(self, what: str) -> None:
-        if self._state is not EngineState.STOPPED:
-            raise EngineStateError(f"{what}: the engine is {self.state.value}, not stopped")
-
-    def _forget(self, life: Life) -> None:
-        if self._life is life:
-            self._state = EngineState.STOPPED
-            self._life = self._workflows = self._worker = None
+        self._lifecycle.require_running(what)
+        assert self._parts is not None
+        return self._parts.workflows
 
 
 def _status(status: str) -> WorkflowStatus:

@@ -170,7 +170,18 @@ class BackendError(AiowfmError):
 
 
 class BackendUnavailableError(BackendError):
-    """The backend could not be reached or was overloaded: trying again may help."""
+    """The backend could not be reached or was overloaded: trying again may help.
+
+    Attributes:
+        may_have_arrived: Whether the operation may have been done all the same: a broken
+            connection does not tell, a refusal to do it now does.
+    """
+
+    def __init__(
+        self, operation: str, code: str, message: str, *, may_have_arrived: bool = True
+    ) -> None:
+        super().__init__(operation, code, message)
+        self.may_have_arrived = may_have_arrived
 
 
 class AccessDeniedError(BackendError):

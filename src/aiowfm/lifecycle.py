@@ -1,4 +1,4 @@
-"""One life of an engine: from `start` to `stop`, on one event loop."""
+"""The lives of an engine: each from a `start` to a `stop`, on one event loop."""
 
 from __future__ import annotations
 
@@ -30,14 +30,95 @@ class EngineState(Enum):
 _LIFE: ContextVar[Life | None] = ContextVar("aiowfm life", default=None)
 
 
+class Lifecycle:
+    """Which state an engine is in, and the life it has: one at a time."""
+
+    def __init__(self) -> None:
+        self._state = EngineState.STOPPED
+        self._life: Life | None = None
+
+    @property
+    def state(self) -> EngineState:
+        if self._life is not None and self._life.is_over and self._state is EngineState.RUNNING:
+            return EngineState.FAILED
+        return self._state
+
+    async def start(self, body: Callable[[Life], Awaitable[None]], grace_seconds: float) -> None:
+        """Begin a life; see `Life.start`."""
+        self.require_stopped("start()")
+        self._state = EngineState.STARTING
+        life = Life(body, grace_seconds)
+        try:
+            self._life = life
+            await life.start()
+        except BaseException:
+            self._forget(life)
+            raise
+        self._state = EngineState.RUNNING
+
+    def begin_stop(self, grace_seconds: float | None = None) -> Life:
+        """Let the life end, and wait for nothing; None: with the grace it began with."""
+        life = self.require_life("stop()")
+        if grace_seconds is not None:
+            life.grace_seconds = grace_seconds
+        if self._state is EngineState.RUNNING:
+            self._state = EngineState.STOPPING
+        life.stopping.set()
+        return life
+
+    async def stop(self, grace_seconds: float | None = None) -> None:
+        """End the life; raises what it failed with."""
+        self.require_life("stop()").require_outside()
+        life = self.begin_stop(grace_seconds)
+        try:
+            await life.stop()
+        finally:
+            if life.is_over:
+                self._forget(life)
+        if life.error is not None:
+            raise life.error
+
+    async def closed(self) -> None:
+        """Wait until the life is over; raises what it failed with."""
+        life = self._life
+        if life is not None:
+            await life.ended()
+            if life.error is not None:
+                raise life.error
+
+    def require_running(self, what: str) -> Life:
+        """The life, for the call *what*; also while it stops, for handlers that still run."""
+        life = self.require_life(what)
+        if life.error is not None:
+            raise life.error
+        if self._state is EngineState.STARTING:
+            raise EngineStateError(f"{what}: the engine is starting, not running")
+        return life
+
+    def require_life(self, what: str) -> Life:
+        if self._life is None:
+            raise EngineStateError(f"{what}: the engine is stopped; start it first")
+        return self._life
+
+    def require_stopped(self, what: str) -> None:
+        if self._state is not EngineState.STOPPED:
+            raise EngineStateError(f"{what}: the engine is {self.state.value}, not stopped")
+
+    def _forget(self, life: Life) -> None:
+        if self._life is life:
+            self._state = EngineState.STOPPED
+            self._life = None
+
+
 class Life:
     """Runs *body* in a task of its own, so that no scope of it surrounds the caller's code.
 
-    *body* gets a function to call when it is ready, and returns after `stopping` is set.
+    *body* calls `ready` when it is, and returns after `stopping` is set.
     """
 
-    def __init__(self, body: Callable[[Callable[[], None]], Awaitable[None]]) -> None:
+    def __init__(self, body: Callable[[Life], Awaitable[None]], grace_seconds: float) -> None:
         self.stopping = anyio.Event()
+        self.grace_seconds = grace_seconds
         self.error: BaseException | None = None
         self._body = body
         self._ready = anyio.Event()
@@ -55,6 +136,10 @@ class Life:
             raise EngineStateError(
                 "stop() inside a task of the engine would wait for itself: call it elsewhere"
             )
+
+    def ready(self) -> None:
+        """Let `start` return."""
+        self._ready.set()
 
     async def start(self) -> None:
         """Begin; returns when *body* is ready, or raises what it raised before that."""
@@ -106,7 +191,7 @@ class Life:
     async def _run(self) -> None:
         _LIFE.set(self)
         try:
-            await self._body(self._ready.set)
+            await self._body(self)
         except asyncio.CancelledError as exc:
             self.error = EngineStateError("the task that runs the engine was cancelled")
             self.error.__cause__ = exc

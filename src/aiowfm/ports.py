@@ -120,7 +120,8 @@ class TaskReporter(Protocol):
     """Where the outcomes of tasks go.
 
     Each method raises `TaskTokenExpiredError` when the answer is no longer
-    wanted, and `BackendUnavailableError` when whether it arrived is unknown.
+    wanted, and `BackendUnavailableError` when it is worth another try; that says whether
+    the answer may have arrived.
     """
 
     async def succeed(self, token: TaskToken, output: str) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from functools import cache
 from typing import Any
+from urllib.parse import parse_qsl
 
 import aioboto3
 
@@ -42,6 +43,7 @@ class Stub:
     url: str
     answers: dict[str, list[Answer | Fault]] = field(default_factory=dict)
     requests: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    signed_with: list[str] = field(default_factory=list)  # access keys
     hanging: int = 0
     _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
@@ -122,8 +124,13 @@ async def _answer_one(
         name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head)
     }
     body = await reader.readexactly(int(headers.get("content-length", "0")))
-    operation = headers["x-amz-target"].rpartition(".")[2]
-    state.requests.append((operation, json.loads(body)))
+    if "x-amz-target" in headers:
+        operation, members = headers["x-amz-target"].rpartition(".")[2], json.loads(body)
+    else:  # as STS is asked
+        members = dict(parse_qsl(body.decode()))
+        operation = members["Action"]
+    state.requests.append((operation, members))
+    state.signed_with.append(headers["authorization"].partition("Credential=")[2].split("/")[0])
     answer = state.answer_to(operation)
     if answer is Fault.RESET:
         return False

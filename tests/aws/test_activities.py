@@ -2,13 +2,16 @@ from __future__ import annotations
 
 import json
 import logging
+import socket
 import traceback
 from functools import partial
+from typing import Any
 
 import anyio
 import pytest
 
-from aiowfm.aws.connection import poll_config
+from aiowfm import Engine
+from aiowfm.aws.connection import poll_config, probing_socket
 from aiowfm.errors import (
     AiowfmError,
     BackendError,
@@ -145,6 +148,47 @@ async def test_a_poll_outwaits_the_service() -> None:
     config = poll_config(300)
     assert config.read_timeout >= 65
     assert config.max_pool_connections > 300
+
+
+async def test_connections_are_probed_while_a_poll_waits(
+    server: Stub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[socket.socket] = []
+
+    def watched(address: Any) -> socket.socket:
+        made.append(probing_socket(address))
+        return made[-1]
+
+    monkeypatch.setattr("aiowfm.aws.connection.probing_socket", watched)
+    server.answers["GetActivityTask"] = [Fault.HANG]
+    server.answers["SendTaskHeartbeat"] = [OK]
+    async with (
+        server.backend().open(max_polls=1) as backend,
+        anyio.create_task_group() as group,
+    ):
+        group.start_soon(backend.tasks.poll, ARN, "worker")
+        await server.until_hanging(1)
+        await backend.reporter.heartbeat(TOKEN)
+        assert len(made) == 2
+        for each in made:
+            assert each.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) != 0
+        group.cancel_scope.cancel()
+
+
+async def test_a_poll_that_a_stop_abandons_is_counted_and_warned_of(
+    server: Stub, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.answers["GetActivityTask"] = [Fault.HANG]
+    engine = Engine(app="app", environment="test", backend=server.backend(), provision="none")
+    engine.task("pack")(lambda: None)
+    await engine.start()
+    await server.until_hanging(1)
+    assert engine.stats().tasks["pack"].open_polls == 1
+    await engine.stop(grace=0)
+    stats = engine.stats().tasks["pack"]
+    assert (stats.open_polls, stats.polls_abandoned) == (0, 1)
+    (record,) = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert record.message.startswith("abandoning 1 open polls")
 
 
 async def test_heartbeats_do_not_queue_behind_polls(server: Stub) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from aiowfm.aws import AwsBackend
 from aiowfm.errors import AccessDeniedError, BackendError, BackendUnavailableError, ConfigError
 from aiowfm.ports import Backend, TaskToken
-from tests.aws.stub import OK, Stub, refusal, session
+from tests.aws.stub import OK, Answer, Stub, refusal, session
 
 ROLE_ARN = "arn:aws:iam::123456789012:role/service/workflows"
 
@@ -138,6 +139,33 @@ async def test_credentials_are_found_in_the_environment(
             await opened.reporter.heartbeat(TaskToken("token"))
     assert "AKIAEXAMPLE" not in caplog.text
     assert "hunter2" not in caplog.text
+
+
+ASSUMED = """
+<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult>
+<Credentials><AccessKeyId>ASSUMED</AccessKeyId><SecretAccessKey>secret</SecretAccessKey>
+<SessionToken>token</SessionToken><Expiration>2999-01-01T00:00:00Z</Expiration></Credentials>
+</AssumeRoleResult></AssumeRoleResponse>
+"""
+
+
+@pytest.mark.anyio
+@pytest.mark.usefixtures("no_credentials")
+async def test_a_profile_may_assume_a_role(
+    server: Stub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "config").write_text(
+        "[profile own]\naws_access_key_id = OWN\naws_secret_access_key = secret\n"
+        f"[profile worker]\nrole_arn = {ROLE_ARN}\nsource_profile = own\n"
+    )
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_PROFILE", "worker")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", server.url)
+    server.answers = {"AssumeRole": [Answer(ASSUMED)], "SendTaskHeartbeat": [OK]}
+    async with server.backend(session=None).open(max_polls=1) as opened:
+        await opened.reporter.heartbeat(TaskToken("token"))
+    assert server.operations() == ["AssumeRole", "SendTaskHeartbeat"]
+    assert server.signed_with == ["OWN", "ASSUMED"]
 
 
 @pytest.mark.anyio

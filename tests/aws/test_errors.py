@@ -170,6 +170,27 @@ def test_a_dead_token_after_the_client_tried_again_is_no_verdict(operation: str)
         raise client_error("TaskTimedOut", operation, retries=1)
 
 
+@pytest.mark.parametrize(
+    ("code", "status", "retries", "may_have_arrived"),
+    [
+        pytest.param("ThrottlingException", 400, 0, False, id="refused"),
+        pytest.param("SlowDown", 429, 0, False, id="refused by status"),
+        pytest.param("ThrottlingException", 400, 1, True, id="refused after another attempt"),
+        pytest.param("InternalError", 500, 0, True, id="fault"),
+        pytest.param("RequestTimeout", 408, 0, True, id="timed out"),
+    ],
+)
+def test_an_error_tells_whether_the_operation_may_have_been_done(
+    code: str, status: int, retries: int, may_have_arrived: bool
+) -> None:
+    with (
+        pytest.raises(BackendUnavailableError) as caught,
+        translated("SendTaskSuccess"),
+    ):
+        raise client_error(code, "SendTaskSuccess", status=status, retries=retries)
+    assert caught.value.may_have_arrived is may_have_arrived
+
+
 def test_a_heartbeat_with_a_dead_token_is_a_verdict_however_often_it_was_tried() -> None:
     with pytest.raises(TaskTokenExpiredError), translated("SendTaskHeartbeat"):
         raise client_error("TaskTimedOut", "SendTaskHeartbeat", retries=1)

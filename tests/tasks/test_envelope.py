@@ -41,6 +41,11 @@ def test_what_an_envelope_does_not_say_is_none() -> None:
     assert (ctx.map_index, ctx.heartbeat_seconds) == (None, None)
 
 
+@pytest.mark.parametrize("seconds", [True, 0, -1, 10**400, 1e300, "60", None, [60]], ids=repr)
+def test_a_heartbeat_that_no_state_can_have_is_none(seconds: object) -> None:
+    assert context_of(activity_task("t", heartbeat=seconds)).heartbeat_seconds is None
+
+
 def test_an_execution_that_another_program_named_has_an_id_but_no_workflow() -> None:
     arn = "arn:aws:states:us-east-1:000000000000:execution:other:run"
     ctx = context_of(activity_task("t", execution=arn))

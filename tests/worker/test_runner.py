@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import threading
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -15,9 +16,10 @@ from pydantic import BaseModel, field_validator
 
 from aiowfm.errors import BackendUnavailableError, TaskError, TaskTokenExpiredError
 from aiowfm.ports import ActivityTask, TaskToken
-from aiowfm.tasks.context import TaskContext
+from aiowfm.tasks.context import CancelReason, TaskContext
 from aiowfm.worker.heartbeats import Heartbeats
 from aiowfm.worker.runner import Runner
+from aiowfm.worker.statistics import Tally
 from aiowfm.worker.threads import Threads
 from tests.virtual_time import VIRTUAL_TIME
 from tests.worker.fakes import Report, Reports, activity_task, handler
@@ -51,6 +53,7 @@ async def runner(
             threads=Threads(2),
             worker_name="me",
             heartbeat_seconds=heartbeat_seconds or {},
+            tallies=defaultdict(Tally),
         )
         yield made
         assert made.running_count == 0
@@ -153,6 +156,13 @@ async def test_a_result_that_is_not_json_fails_the_task(reports: Reports) -> Non
 
     report = await result_of(reports, function)
     assert (report.kind, report.text) == ("fail", "aiowfm.InvalidOutput")
+
+
+async def test_a_handler_annotated_to_return_nothing_has_no_output(reports: Reports) -> None:
+    def function() -> None:
+        return "ignored"  # type: ignore[return-value]  # on purpose
+
+    assert (await result_of(reports, function)).text == "{}"
 
 
 async def test_a_task_error_is_reported_verbatim(reports: Reports) -> None:
@@ -262,33 +272,69 @@ async def test_a_handler_with_manual_heartbeat_beats_for_itself(reports: Reports
     assert len(reports.beats) == 1
 
 
-async def test_a_revoked_token_cancels_the_handler_and_nothing_is_reported(
-    reports: Reports,
-) -> None:
-    was_cancelled = False
-    reports.dead["t"] = EXPIRED
+class Cancellable:
+    """A handler that waits until it is cancelled, and notes why that was."""
 
-    async def function() -> None:
-        nonlocal was_cancelled
+    def __init__(self) -> None:
+        self.reasons: list[CancelReason | None] = []
+
+    async def __call__(self, ctx: TaskContext) -> None:
+        assert ctx.cancel_reason is None
         try:
             await anyio.sleep_forever()
-        except anyio.get_cancelled_exc_class():
-            was_cancelled = True
-            raise
+        finally:
+            self.reasons.append(ctx.cancel_reason)
 
+
+async def test_a_dead_token_cancels_the_handler_and_nothing_is_reported(
+    reports: Reports,
+) -> None:
+    reports.dead["t"] = EXPIRED
+    function = Cancellable()
     async with runner(reports) as running:
         await running.run(handler(function), activity_task("t"))
-    assert was_cancelled
+    assert function.reasons == [CancelReason.TASK_GONE]
+    assert reports.tried == 0
+
+
+async def test_a_task_whose_heartbeats_fail_is_handed_back(reports: Reports) -> None:
+    reports.beat_faults.extend([LOST] * 1000)
+    function = Cancellable()
+    async with runner(reports) as running:
+        await running.run(handler(function), activity_task("t", heartbeat=30))
+    assert function.reasons == [CancelReason.HEARTBEATS_FAILED]
+    assert reports.of("t").text == "aiowfm.WorkerStopped"
+    assert (
+        json.loads(reports.of("t").cause)["errorMessage"] == "worker me could not send heartbeats"
+    )
+
+
+async def test_a_handler_that_learns_from_its_own_heartbeat_that_it_is_not_wanted(
+    reports: Reports,
+) -> None:
+    reports.dead["t"] = EXPIRED
+    reasons: list[CancelReason | None] = []
+
+    async def function(ctx: TaskContext) -> None:
+        with pytest.raises(TaskTokenExpiredError):
+            await ctx.heartbeat()
+        reasons.append(ctx.cancel_reason)
+
+    async with runner(reports) as running:
+        await running.run(handler(function, heartbeat="manual"), activity_task("t"))
+    assert reasons == [CancelReason.TASK_GONE]
     assert reports.tried == 0
 
 
 async def test_cancelled_handlers_hand_their_tasks_back(reports: Reports) -> None:
+    function = Cancellable()
     async with runner(reports) as running, anyio.create_task_group() as group:
         for token in ("a", "b"):
-            group.start_soon(running.run, handler(anyio.sleep_forever), activity_task(token))
+            group.start_soon(running.run, handler(function), activity_task(token))
         await anyio.wait_all_tasks_blocked()
         assert running.running_count == 2
         running.cancel_all()
+    assert function.reasons == [CancelReason.WORKER_STOPPING] * 2
     assert {report.token for report in reports.taken} == {"a", "b"}
     assert {report.text for report in reports.taken} == {"aiowfm.WorkerStopped"}
     assert json.loads(reports.taken[0].cause)["errorMessage"] == "worker me stopped"

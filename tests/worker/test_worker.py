@@ -10,6 +10,7 @@ import pytest
 
 from aiowfm.errors import BackendUnavailableError, ConfigError, NotFoundError
 from aiowfm.names import ActivityArn
+from aiowfm.tasks.context import CancelReason, TaskContext
 from aiowfm.worker.worker import Worker, most_polls, slot_limits
 from tests.virtual_time import VIRTUAL_TIME
 from tests.worker.fakes import POLL_SECONDS, Report, Reports, Tasks, activity_task, config, handler
@@ -164,6 +165,51 @@ async def test_after_its_grace_a_worker_abandons_open_polls_and_hands_running_ta
     assert house.tasks.open.total() == 0
     (record,) = [record for record in caplog.records if record.levelno == logging.WARNING]
     assert record.message.startswith("abandoning 1 open polls")
+    stats = house.worker.stats().tasks
+    assert (stats["idle"].polls_abandoned, stats["forever"].polls_abandoned) == (1, 0)
+    assert stats["forever"].handed_back == 1
+
+
+@pytest.mark.anyio
+async def test_polls_that_a_cancelled_stop_leaves_open_are_counted_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    house = House({"idle": echo})
+    async with anyio.create_task_group() as group:
+        group.start_soon(house.worker.run)
+        await house.tasks.wakeup.until(lambda: house.tasks.open["idle"] == 1)
+        with anyio.move_on_after(1):
+            await house.worker.stop(10)
+        house.worker.abandon()
+        house.worker.abandon()
+    assert house.worker.stats().tasks["idle"].polls_abandoned == 1
+    assert "abandoning 1 open polls" in caplog.text
+
+
+@pytest.mark.anyio
+async def test_a_worker_that_dies_tells_its_handlers_that_it_stops() -> None:
+    reasons: list[CancelReason | None] = []
+
+    async def work(ctx: TaskContext) -> None:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            reasons.append(ctx.cancel_reason)
+
+    house = House({"work": work, "broken": echo, "idle": echo})
+    house.tasks.add("work", activity_task("t"))
+
+    async def work_until_it_dies() -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(house.worker.run)
+            await house.tasks.wakeup.until(lambda: house.tasks.open.total() == 2)
+            house.tasks.faults["broken"].append(ZeroDivisionError("a defect"))
+            house.tasks.wakeup.changed()
+
+    with pytest.raises(BaseExceptionGroup):
+        await work_until_it_dies()
+    assert reasons == [CancelReason.WORKER_STOPPING]
+    assert house.reports.of("t").text == "aiowfm.WorkerStopped"
 
 
 @pytest.mark.anyio

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from typing import Any
 
 import aioboto3
 from aiobotocore.config import AioConfig
+from aiobotocore.httpsession import AIOHTTPSession
+from aiohttp import AddrInfoType
 
 from aiowfm.aws.activities import AwsActivities, AwsTaskReporter, AwsTaskSource
 from aiowfm.aws.arns import Arns
@@ -25,6 +28,8 @@ POLL_TIMEOUT_SECONDS = 70  # GetActivityTask holds for 60; its page asks for 65 
 CONTROL_TIMEOUT_SECONDS = 20
 CONTROL_CONNECTIONS = 50
 SPARE_POLL_CONNECTIONS = 10
+# Probes keep an idle connection known on its way, and notice within a poll that it is dead.
+KEEPALIVE_OPTIONS = {"TCP_KEEPIDLE": 20, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +83,27 @@ async def connected(
         )
 
 
+class ProbingSession(AIOHTTPSession):  # type: ignore[misc]  # it has no types
+    """Connections with TCP keep-alive: aiobotocore ignores botocore's `tcp_keepalive`."""
+
+    def __init__(
+        self, *args: Any, connector_args: Mapping[str, Any] | None = None, **options: Any
+    ) -> None:
+        with_probes = dict(connector_args or {}, socket_factory=probing_socket)
+        super().__init__(*args, connector_args=with_probes, **options)
+
+
+def probing_socket(address: AddrInfoType) -> socket.socket:
+    """A socket, not yet connected, whose connection the system probes while it is idle."""
+    family, kind, protocol, *_ = address
+    made = socket.socket(family, kind, protocol)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in KEEPALIVE_OPTIONS.items():
+        if hasattr(socket, name):  # not all systems have all of them
+            made.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+    return made
+
+
 def poll_config(max_polls: int) -> AioConfig:
     """No retries: the client would repeat a poll whose first try may hold a task."""
     return AioConfig(
@@ -85,7 +111,7 @@ def poll_config(max_polls: int) -> AioConfig:
         read_timeout=POLL_TIMEOUT_SECONDS,
         max_pool_connections=max_polls + SPARE_POLL_CONNECTIONS,
         retries={"total_max_attempts": 1, "mode": "standard"},
-        tcp_keepalive=True,
+        http_session_cls=ProbingSession,
     )
 
 
@@ -95,5 +121,5 @@ def control_config() -> AioConfig:
         read_timeout=CONTROL_TIMEOUT_SECONDS,
         max_pool_connections=CONTROL_CONNECTIONS,
         retries={"total_max_attempts": 5, "mode": "standard"},
-        tcp_keepalive=True,
+        http_session_cls=ProbingSession,
     )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import aiohttp
 from botocore.exceptions import (
@@ -192,9 +193,18 @@ def _of_answer(operation: str, exc: ClientError, secret: str) -> Exception:
         if operation in _FINISHING_OPERATIONS and metadata.get("RetryAttempts", 0) > 0:
             return BackendUnavailableError(operation, code, message)
         return TaskTokenExpiredError(f"{operation}: {message} ({code})")
+    if issubclass(kind, BackendUnavailableError):
+        return kind(operation, code, message, may_have_arrived=_may_have_arrived(metadata))
     if issubclass(kind, BackendError):
         return kind(operation, code, message)
     return kind(f"{operation}: {message}")
+
+
+def _may_have_arrived(metadata: Mapping[str, Any]) -> bool:
+    """Whether it may have been done: a refusal says no, but only for the last attempt."""
+    status = metadata.get("HTTPStatusCode", 0)
+    was_refused = 400 <= status < 500 and status != 408
+    return not was_refused or metadata.get("RetryAttempts", 0) > 0
 
 
 def _type_by_status(status: int) -> type[AiowfmError]:

@@ -1,5 +1,7 @@
 """Task handlers and what they learn of the task: signatures, conversion, context, outcomes."""
 
-from aiowfm.tasks.context import TaskContext
+from aiowfm.tasks.context import CancelReason, TaskContext
+from aiowfm.tasks.current import current_task
+from aiowfm.tasks.middleware import CallNext, Middleware
 
-__all__ = ["TaskContext"]
+__all__ = ["CallNext", "CancelReason", "Middleware", "TaskContext", "current_task"]

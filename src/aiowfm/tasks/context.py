@@ -8,11 +8,35 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import Enum
 from typing import Any
 
 from aiowfm.asl.payload import JsonValue
+from aiowfm.errors import TaskTokenExpiredError
 from aiowfm.names import ExecutionArn, last_part, parse_workflow_id
 from aiowfm.ports import TaskToken
+
+
+class CancelReason(Enum):
+    """Why a handler was cancelled, or its result is not wanted."""
+
+    TASK_GONE = "task gone"
+    """The task timed out, its workflow was cancelled, or another answered it."""
+    WORKER_STOPPING = "worker stopping"
+    """The engine stops and its grace is over; the task is handed back."""
+    HEARTBEATS_FAILED = "heartbeats failed"
+    """Heartbeats could not be sent in time; the task is handed back."""
+
+
+@dataclass(slots=True)
+class Cancellation:
+    """Why one task was cancelled, once it is."""
+
+    reason: CancelReason | None = None
+
+    def because(self, reason: CancelReason) -> None:
+        """Keep *reason*, unless there is one already."""
+        self.reason = self.reason or reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +74,15 @@ class TaskContext:
     entered_text: str | None = field(default=None, repr=False)
     input: JsonValue = field(default=None, repr=False)
     beat: Callable[[], Awaitable[None]] | None = field(default=None, repr=False, compare=False)
+    cancellation: Cancellation = field(default_factory=Cancellation, repr=False, compare=False)
+
+    @property
+    def cancel_reason(self) -> CancelReason | None:
+        """Why the handler is being cancelled; None: it is not.
+
+        A plain function, whose thread cannot be cancelled, may look at it now and then.
+        """
+        return self.cancellation.reason
 
     @property
     def idempotency_key(self) -> str | None:
@@ -93,11 +126,16 @@ class TaskContext:
         plain function, in its thread: `anyio.from_thread.run(ctx.heartbeat)`.
 
         Raises:
-            TaskTokenExpiredError: nobody waits for the task any more.
+            TaskTokenExpiredError: nobody waits for the task any more; whatever the handler
+                returns is not reported.
             BackendUnavailableError: worth another try.
         """
         if self.beat is not None:
-            await self.beat()
+            try:
+                await self.beat()
+            except TaskTokenExpiredError:
+                self.cancellation.because(CancelReason.TASK_GONE)
+                raise
 
 
 def task_id(token: TaskToken) -> str:

@@ -12,6 +12,7 @@ from aiowfm.ports import ActivityTask
 from aiowfm.tasks.context import TaskContext, workflow_facts
 
 MEMBERS = frozenset({"aiowfm", "input"})
+MAX_HEARTBEAT_SECONDS = 99_999_999  # States Language, HeartbeatSeconds
 
 
 def opened(
@@ -41,7 +42,6 @@ def opened(
     assert isinstance(value, dict)
     workflow_id, workflow_name = workflow_facts(facts["execution"])
     entered = facts.get("entered")
-    heartbeat = facts.get("heartbeat")
     return TaskContext(
         task_name=task_name,
         task_token=task.token,
@@ -53,7 +53,7 @@ def opened(
         attempt=facts.get("attempt"),
         entered_at=None if entered is None else datetime.fromisoformat(entered),
         map_index=facts.get("index"),
-        heartbeat_seconds=heartbeat if isinstance(heartbeat, int | float) else None,
+        heartbeat_seconds=_heartbeat_seconds(facts.get("heartbeat")),
         entered_text=entered,
         input=value["input"],
         beat=beat,
@@ -75,6 +75,12 @@ def _facts(value: JsonValue) -> Mapping[str, Any] | None:
         and isinstance(facts.get("index"), int | None)
     )
     return facts if is_ours else None
+
+
+def _heartbeat_seconds(value: object) -> float | None:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    return value if 0 < value <= MAX_HEARTBEAT_SECONDS else None
 
 
 def _is_instant(value: JsonValue) -> bool:

@@ -76,8 +76,8 @@ class TaskHandler:
         return tuple(value if kind == "input" else context for kind in self.takes)
 
     def outcome(self, result: object) -> Outcome:
-        """What the function returned, as it is reported."""
-        if self.returns_nothing or (result is None and self.result_type is None):
+        """What the function, or middleware around it, returned, as it is reported."""
+        if result is None and self.result_type is None:
             return Succeeded("{}")
         try:
             if self.result_type is not None:

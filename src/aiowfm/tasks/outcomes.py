@@ -7,7 +7,7 @@ import traceback
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import TypeAlias, TypeGuard
 
 from aiowfm.errors import TaskError
 from aiowfm.ports import MAX_CAUSE_LENGTH, MAX_ERROR_LENGTH
@@ -56,11 +56,20 @@ def failed(error: str, message: str, trace: Sequence[str] = ()) -> Failed:
 
 def failed_by(exc: BaseException) -> Failed:
     """The failure that *exc*, raised by a handler, stands for."""
-    if isinstance(exc, TaskError) and hasattr(exc, "error"):  # a subclass may not have called ours
-        error, cause = str(exc.error)[:MAX_ERROR_LENGTH], str(exc.cause)[:MAX_CAUSE_LENGTH]
-        return Failed(_encodable(error), _encodable(cause))
+    if _is_complete(exc):
+        return Failed(error_name(exc), _encodable(str(exc.cause)[:MAX_CAUSE_LENGTH]))
     trace = traceback.format_tb(exc.__traceback__, limit=-MAX_FRAMES)
-    return failed(type(exc).__name__, message_of(exc), [line.rstrip() for line in trace])
+    return failed(error_name(exc), message_of(exc), [line.rstrip() for line in trace])
+
+
+def error_name(exc: BaseException) -> str:
+    """The error name under which *exc* is reported."""
+    name = str(exc.error) if _is_complete(exc) else type(exc).__name__
+    return _encodable(name[:MAX_ERROR_LENGTH])
+
+
+def _is_complete(exc: BaseException) -> TypeGuard[TaskError]:
+    return isinstance(exc, TaskError) and hasattr(exc, "error")  # a subclass may not call ours
 
 
 def message_of(exc: BaseException) -> str:

@@ -15,7 +15,7 @@ class TaskRegistry(Mapping[str, TaskHandler]):
 
     def __init__(self, activity_name: Callable[[str], str]) -> None:
         """Make it, empty; *activity_name* gives the name of a task's activity."""
-        self._activity_name = activity_name
+        self.activity_name = activity_name
         self._handlers: dict[str, TaskHandler] = {}
 
     def add(
@@ -39,10 +39,10 @@ class TaskRegistry(Mapping[str, TaskHandler]):
         for other in self._handlers:
             if other == name:
                 raise DuplicateTaskError(f"the task {name!r} has a handler already")
-            if self._activity_name(other) == self._activity_name(name):
+            if self.activity_name(other) == self.activity_name(name):
                 raise DuplicateTaskError(
                     f"the tasks {other!r} and {name!r} have one activity name,"
-                    f" {self._activity_name(name)!r}: rename one"
+                    f" {self.activity_name(name)!r}: rename one"
                 )
         self._handlers[name] = inspected(
             name,
@@ -65,7 +65,7 @@ class TaskRegistry(Mapping[str, TaskHandler]):
     def _check(self, name: str, concurrency: object, heartbeat: object) -> None:
         if not isinstance(name, str) or not name:
             raise UsageError(f"a task needs a name, a non-empty string, not {name!r}")
-        activity = self._activity_name(name)
+        activity = self.activity_name(name)
         if len(activity) > MAX_NAME_LENGTH:
             raise UsageError(
                 f"task {name!r}: its activity would be named {activity!r}, and Step Functions"

@@ -12,7 +12,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from aiowfm.errors import AiowfmError, TaskTokenExpiredError
-from aiowfm.tasks.context import TaskContext
+from aiowfm.tasks.context import CancelReason, TaskContext
 from aiowfm.worker.backoff import Backoff
 
 log = logging.getLogger("aiowfm.worker")
@@ -20,7 +20,7 @@ log = logging.getLogger("aiowfm.worker")
 # Where the state names no HeartbeatSeconds a beat still tells whether it is cancelled.
 DEFAULT_HEARTBEAT_SECONDS = 60.0
 LONGEST_INTERVAL_SECONDS = 60.0
-FIRST_BEAT_SECONDS = 1.0  # short tasks need none
+LEAST_ATTEMPT_SECONDS = 5.0  # the first request on a new connection takes a while
 
 
 @dataclass(slots=True, eq=False)
@@ -31,20 +31,32 @@ class RunningTask:
         default_seconds: How long Step Functions waits for a sign of life, unless the
             context says.
         scope: Cancelling it cancels the handler.
-        is_revoked: Step Functions does not want the task's result any more.
+        is_over: The handler has ended.
+        beaten_at: The last sign of life, on the loop's clock.
     """
 
     context: TaskContext
     default_seconds: float = DEFAULT_HEARTBEAT_SECONDS
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
-    is_revoked: bool = False
     is_over: bool = False
+    beaten_at: float = field(default_factory=anyio.current_time)
 
     @property
     def interval_seconds(self) -> float:
         """A third of what is allowed, jittered downwards."""
         allowed = self.context.heartbeat_seconds or self.default_seconds
         return min(allowed / 3, LONGEST_INTERVAL_SECONDS) * random.uniform(0.8, 1.0)
+
+    @property
+    def has_lapsed(self) -> bool:
+        """Whether Step Functions has given the task up; False where it has not said when."""
+        allowed = self.context.heartbeat_seconds
+        return allowed is not None and anyio.current_time() >= self.beaten_at + allowed
+
+    def cancel(self, reason: CancelReason) -> None:
+        """Cancel the handler, which finds *reason* in its context."""
+        self.context.cancellation.because(reason)
+        self.scope.cancel()
 
 
 class Heartbeats:
@@ -56,8 +68,8 @@ class Heartbeats:
         self._wake = anyio.Event()
 
     def watch(self, task: RunningTask) -> None:
-        """Beat for *task* until it is over."""
-        self._schedule(task, min(FIRST_BEAT_SECONDS, task.interval_seconds))
+        """Beat for *task*, at once and then until it is over."""
+        self._schedule(task, 0.0)
 
     async def run(self) -> None:
         """Send what is due until cancelled."""
@@ -84,23 +96,32 @@ class Heartbeats:
 
     async def _beat(self, task: RunningTask) -> None:
         """Beat once, trying again while a beat can still arrive in time."""
-        context = task.context
+        facts = task.context.log_facts
         backoff = Backoff()
         while not task.is_over:
+            sent_at = anyio.current_time()
             try:
-                await context.heartbeat()
+                with anyio.fail_after(max(task.interval_seconds, LEAST_ATTEMPT_SECONDS)):
+                    await task.context.heartbeat()
             except TaskTokenExpiredError:
                 if not task.is_over:
                     log.warning(
-                        "task was cancelled or timed out; stopping its handler",
-                        extra=context.log_facts,
+                        "task was cancelled or timed out; stopping its handler", extra=facts
                     )
-                    task.is_revoked = True
-                    task.scope.cancel()
+                    task.cancel(CancelReason.TASK_GONE)
                 return
-            except AiowfmError as exc:
-                log.warning("heartbeat failed: %s", exc, extra=context.log_facts)
+            except (AiowfmError, TimeoutError) as exc:
+                if task.has_lapsed:
+                    log.error("heartbeats failed for too long; stopping a handler", extra=facts)
+                    task.cancel(CancelReason.HEARTBEATS_FAILED)
+                    return
+                log.warning("heartbeat failed: %s", str(exc) or "no answer", extra=facts)
                 await anyio.sleep(min(backoff.next_delay(), task.interval_seconds))
+            except Exception:  # a defect ends this task's heartbeats, and so the task alone
+                log.exception("heartbeats broke; stopping a handler", extra=facts)
+                task.cancel(CancelReason.HEARTBEATS_FAILED)
+                return
             else:
+                task.beaten_at = sent_at
                 self._schedule(task, task.interval_seconds)
                 return

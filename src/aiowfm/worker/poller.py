@@ -36,6 +36,7 @@ class Poller:
     ) -> None:
         self.name = name
         self.activity = activity
+        self.loops = 0
         self.open_polls = 0
         self._source = source
         self._slots = slots
@@ -45,13 +46,12 @@ class Poller:
         self._next_poll_at = 0.0
         self._create_again = create_again
         self._run = run
-        self._loops = 0
         self._is_stopping = False
         self._intakes: set[anyio.CancelScope] = set()
 
     def start(self, polls: TaskGroup, handlers: TaskGroup) -> None:
         """Begin to poll in *polls* and to run what comes in *handlers*."""
-        self._loops += 1
+        self.loops += 1
         polls.start_soon(self._loop, polls, handlers)
 
     def stop(self) -> None:
@@ -71,12 +71,12 @@ class Poller:
                     await self._recover(exc, backoff.next_delay())
                     continue
                 backoff.reset()
-                if task is None and self._loops > 1:
+                if task is None and self.loops > 1:
                     return
-                if task is not None and self._loops < self._max_loops:
+                if task is not None and self.loops < self._max_loops:
                     self.start(polls, handlers)
         finally:
-            self._loops -= 1
+            self.loops -= 1
 
     async def _may_poll(self) -> bool:
         """Wait for a slot and for the poll rate; False when stopping."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Mapping
 
 import anyio
 
@@ -15,8 +16,9 @@ from aiowfm.errors import (
 )
 from aiowfm.ports import TaskReporter
 from aiowfm.tasks.context import TaskContext
-from aiowfm.tasks.outcomes import INVALID_OUTPUT, Outcome, Succeeded, failed
+from aiowfm.tasks.outcomes import INVALID_OUTPUT, WORKER_STOPPED, Outcome, Succeeded, failed
 from aiowfm.worker.backoff import Backoff
+from aiowfm.worker.statistics import Tally
 
 log = logging.getLogger("aiowfm.worker")
 
@@ -24,8 +26,9 @@ log = logging.getLogger("aiowfm.worker")
 class Reporter:
     """Delivers outcomes; what it has begun is not cut short by cancellation."""
 
-    def __init__(self, port: TaskReporter) -> None:
+    def __init__(self, port: TaskReporter, tallies: Mapping[str, Tally]) -> None:
         self._port = port
+        self._tallies = tallies
         self._deadline = math.inf
         self._open: set[anyio.CancelScope] = set()
 
@@ -44,6 +47,7 @@ class Reporter:
             finally:
                 self._open.discard(scope)
         if scope.cancelled_caught:
+            self._tallies[context.task_name].lost += 1
             log.error(
                 "giving up on reporting task %s: its result is lost",
                 context.task_name,
@@ -51,6 +55,7 @@ class Reporter:
             )
 
     async def _deliver(self, context: TaskContext, outcome: Outcome) -> None:
+        tally = self._tallies[context.task_name]
         backoff = Backoff(longest_seconds=5.0)
         may_have_arrived = False
         while True:
@@ -58,23 +63,29 @@ class Reporter:
                 await self._send(context, outcome)
             except TaskTokenExpiredError:
                 if may_have_arrived:
+                    tally.probably_delivered += 1
                     log.info("task was probably reported before", extra=context.log_facts)
                 else:
+                    tally.unwanted += 1
                     log.warning(
                         "task was cancelled or timed out before its result came",
                         extra=context.log_facts,
                     )
                 return
             except (BackendUnavailableError, AccessDeniedError) as exc:
-                may_have_arrived = True
+                if isinstance(exc, BackendUnavailableError):
+                    may_have_arrived = may_have_arrived or exc.may_have_arrived
+                tally.reports_retried += 1
                 log.warning("reporting a task failed: %s", exc, extra=context.log_facts)
                 await anyio.sleep(backoff.next_delay())
             except AiowfmError as exc:
                 if not isinstance(outcome, Succeeded):
+                    tally.lost += 1
                     log.error("a task cannot be reported: %s", exc, extra=context.log_facts)
                     return
                 outcome = failed(INVALID_OUTPUT, f"the result was refused: {exc}")
             else:
+                _count(tally, outcome)
                 return
 
     async def _send(self, context: TaskContext, outcome: Outcome) -> None:
@@ -82,3 +93,12 @@ class Reporter:
             await self._port.succeed(context.task_token, outcome.output)
         else:
             await self._port.fail(context.task_token, outcome.error, outcome.cause)
+
+
+def _count(tally: Tally, outcome: Outcome) -> None:
+    if isinstance(outcome, Succeeded):
+        tally.succeeded += 1
+    elif outcome.error == WORKER_STOPPED:
+        tally.handed_back += 1
+    else:
+        tally.failed += 1

@@ -6,14 +6,17 @@ import functools
 import inspect
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import anyio
 
+from aiowfm.errors import TaskError
 from aiowfm.ports import ActivityTask, TaskReporter
-from aiowfm.tasks.context import TaskContext
+from aiowfm.tasks.context import CancelReason, TaskContext
+from aiowfm.tasks.current import handling
 from aiowfm.tasks.envelope import opened
 from aiowfm.tasks.handlers import TaskHandler
+from aiowfm.tasks.middleware import Middleware, chained
 from aiowfm.tasks.outcomes import (
     INVALID_INPUT,
     WORKER_STOPPED,
@@ -25,10 +28,10 @@ from aiowfm.tasks.outcomes import (
 )
 from aiowfm.worker.heartbeats import DEFAULT_HEARTBEAT_SECONDS, Heartbeats, RunningTask
 from aiowfm.worker.reporter import Reporter
+from aiowfm.worker.statistics import Tally
 from aiowfm.worker.threads import Threads
 
 log = logging.getLogger("aiowfm.worker")
-
 
 # How long a worker that stops tries to reach Step Functions.
 LAST_REPORTS_SECONDS = 30.0
@@ -45,10 +48,14 @@ class Runner:
         threads: Threads,
         worker_name: str,
         heartbeat_seconds: Mapping[str, float],
+        tallies: Mapping[str, Tally],
+        middlewares: Sequence[Middleware] = (),
     ) -> None:
         self._port = port
         self._heartbeat_seconds = heartbeat_seconds
-        self._reporter = Reporter(port)
+        self._tallies = tallies
+        self._middlewares = middlewares
+        self._reporter = Reporter(port, tallies)
         self._heartbeats = heartbeats
         self._threads = threads
         self._worker_name = worker_name
@@ -67,10 +74,19 @@ class Runner:
         self._is_stopped = True
         self._reporter.finish_within(LAST_REPORTS_SECONDS)
         for task in self._running:
-            task.scope.cancel()
+            task.cancel(CancelReason.WORKER_STOPPING)
 
     async def run(self, handler: TaskHandler, task: ActivityTask) -> None:
         """Run *task* and report it; what a handler does never ends in an exception here."""
+        tally = self._tallies[handler.name]
+        tally.started += 1
+        tally.running += 1
+        try:
+            await self._run(handler, task)
+        finally:
+            tally.running -= 1
+
+    async def _run(self, handler: TaskHandler, task: ActivityTask) -> None:
         try:
             context = self._context(handler, task)
         except ValueError as exc:
@@ -90,7 +106,9 @@ class Runner:
         finally:
             running.is_over = True
             try:
-                if not running.is_revoked:
+                if context.cancel_reason is CancelReason.TASK_GONE:
+                    self._tallies[handler.name].unwanted += 1
+                else:
                     await self._report(context, outcome)
             finally:
                 self._running.discard(running)
@@ -111,21 +129,23 @@ class Runner:
 
     async def _report(self, context: TaskContext, outcome: Outcome | None) -> None:
         if outcome is None:
+            why = "stopped"
+            if context.cancel_reason is CancelReason.HEARTBEATS_FAILED:
+                why = "could not send heartbeats"
             log.info(
-                "handing back task %s: the worker stops", context.task_name, extra=context.log_facts
+                "handing back task %s: the worker %s",
+                context.task_name,
+                why,
+                extra=context.log_facts,
             )
-            outcome = failed(WORKER_STOPPED, f"worker {self._worker_name} stopped")
+            outcome = failed(WORKER_STOPPED, f"worker {self._worker_name} {why}")
         await self._reporter.report(context, outcome)
 
     async def _outcome(self, handler: TaskHandler, context: TaskContext) -> Outcome:
+        call = functools.partial(self._call, handler, context)
         try:
-            arguments = handler.arguments(context.input, context)
-            if isinstance(arguments, Failed):
-                return self._logged(arguments, context)
-            call = functools.partial(handler.function, *arguments)
-            result = await call() if handler.is_async else await self._threads.run(call)
-            if inspect.isawaitable(result):
-                result = await result
+            with handling(context):
+                result = await chained(self._middlewares, context, call)()
             return self._logged(handler.outcome(result), context)
         except anyio.get_cancelled_exc_class() as exc:
             if anyio.current_effective_deadline() == -math.inf:
@@ -134,8 +154,19 @@ class Runner:
         except BaseException as exc:  # noqa: BLE001  # SystemExit too: handlers end no worker
             return self._failed_by(exc, context)
 
+    async def _call(self, handler: TaskHandler, context: TaskContext) -> object:
+        arguments = handler.arguments(context.input, context)
+        if isinstance(arguments, Failed):
+            raise _UnusableInput(arguments.error, arguments.cause)
+        call = functools.partial(handler.function, *arguments)
+        result = await call() if handler.is_async else await self._threads.run(call)
+        if inspect.isawaitable(result):
+            result = await result
+        return None if handler.returns_nothing else result
+
     def _failed_by(self, exc: BaseException, context: TaskContext) -> Outcome:
-        return self._logged(failed_by(exc), context, place_of(exc))
+        place = "" if isinstance(exc, _UnusableInput) else place_of(exc)
+        return self._logged(failed_by(exc), context, place)
 
     def _logged(self, outcome: Outcome, context: TaskContext, place: str = "") -> Outcome:
         # What an exception says may be a payload: it travels in the task's cause alone.
@@ -149,3 +180,7 @@ class Runner:
                 extra=context.log_facts,
             )
         return outcome
+
+
+class _UnusableInput(TaskError):
+    """The handler was not called: what middleware sees of that."""

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import asdict
+from types import MappingProxyType
 
 import anyio
+from anyio.abc import TaskGroup
 
 from aiowfm.config import EngineConfig
 from aiowfm.names import ActivityArn
 from aiowfm.ports import TaskReporter, TaskSource
 from aiowfm.tasks.handlers import TaskHandler
+from aiowfm.tasks.middleware import Middleware
 from aiowfm.worker.heartbeats import Heartbeats
 from aiowfm.worker.poller import Poller
 from aiowfm.worker.runner import Runner
 from aiowfm.worker.slots import Slots
+from aiowfm.worker.statistics import EngineStats, Tally, TaskStats
 from aiowfm.worker.threads import Threads
+from aiowfm.worker.watchdog import Watchdog
 
 log = logging.getLogger("aiowfm.worker")
 
@@ -45,6 +51,7 @@ class Worker:
         reporter: TaskReporter,
         create_again: Callable[[str], Awaitable[None]],
         heartbeat_seconds: Mapping[str, float],
+        middlewares: Sequence[Middleware] = (),
     ) -> None:
         """Make a worker that does nothing yet.
 
@@ -56,6 +63,7 @@ class Worker:
             reporter: Where outcomes go.
             create_again: Makes the activity of a task name that is gone.
             heartbeat_seconds: By task name, for tasks that do not tell their own.
+            middlewares: What runs around every handler, the first outermost.
 
         Raises:
             ConfigError: the limits do not allow every task to be polled for.
@@ -64,14 +72,18 @@ class Worker:
         # An idle poll holds its slot for up to a minute. Where slots are shared, each task
         # polls with one loop, which then holds no more than the slot that is its own.
         is_shared = config.max_concurrency is not None
-        slots = Slots(limits, config.max_concurrency)
+        self._slots = slots = Slots(limits, config.max_concurrency)
+        self._tallies = {name: Tally() for name in handlers}
         self._heartbeats = Heartbeats()
+        self._watchdog = Watchdog(self._tallies, config.max_lag_seconds)
         self._runner = Runner(
             reporter,
             heartbeats=self._heartbeats,
             threads=Threads(config.max_threads),
             worker_name=config.worker_name,
             heartbeat_seconds=heartbeat_seconds,
+            tallies=self._tallies,
+            middlewares=middlewares,
         )
         self._pollers = [
             Poller(
@@ -95,16 +107,24 @@ class Worker:
         """Work until `stop` has been called and all is done."""
         async with anyio.create_task_group() as beats:
             beats.start_soon(self._heartbeats.run)
+            beats.start_soon(self._watchdog.run)
             try:
                 # Handlers outlive the polls that brought them.
                 async with anyio.create_task_group() as handlers:
-                    with self._polls:
-                        async with anyio.create_task_group() as polls:
-                            for poller in self._pollers:
-                                poller.start(polls, handlers)
+                    try:
+                        await self._poll(handlers)
+                    except BaseException:
+                        self._runner.cancel_all()  # so that handlers learn why
+                        raise
             finally:
                 self._is_done.set()
             beats.cancel_scope.cancel()
+
+    async def _poll(self, handlers: TaskGroup) -> None:
+        with self._polls:
+            async with anyio.create_task_group() as polls:
+                for poller in self._pollers:
+                    poller.start(polls, handlers)
 
     async def stop(self, grace: float) -> None:
         """Stop polling, let tasks finish for *grace* seconds, hand the others back.
@@ -118,6 +138,35 @@ class Worker:
             self._grace.deadline = anyio.current_time() + grace
             await self._is_done.wait()
             return
+        self.abandon()
+        await self._is_done.wait()
+
+    def abandon(self) -> None:
+        """Stop at once: at the end of the grace, or when the engine is cancelled."""
+        if not self._polls.cancel_called:
+            self._count_abandoned()
+        self._polls.cancel()
+        self._runner.cancel_all()
+
+    def hurry(self) -> None:
+        """End the grace that `stop` gives."""
+        self._grace.cancel()
+
+    def stats(self) -> EngineStats:
+        tasks = {
+            poller.name: TaskStats(
+                pollers=poller.loops,
+                open_polls=poller.open_polls,
+                slots_in_use=self._slots.in_use(poller.name),
+                **asdict(self._tallies[poller.name]),
+            )
+            for poller in self._pollers
+        }
+        return EngineStats(tasks=MappingProxyType(tasks))
+
+    def _count_abandoned(self) -> None:
+        for poller in self._pollers:
+            self._tallies[poller.name].polls_abandoned += poller.open_polls
         open_polls = sum(poller.open_polls for poller in self._pollers)
         if open_polls:
             log.warning(
@@ -125,14 +174,3 @@ class Worker:
                 " its heartbeat runs out",
                 open_polls,
             )
-        self.abandon()
-        await self._is_done.wait()
-
-    def abandon(self) -> None:
-        """Stop at once: for when the engine is cancelled and nobody calls `stop`."""
-        self._polls.cancel()
-        self._runner.cancel_all()
-
-    def hurry(self) -> None:
-        """End the grace that `stop` gives."""
-        self._grace.cancel()
