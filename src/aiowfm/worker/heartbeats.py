@@ -31,13 +31,15 @@ class RunningTask:
         default_seconds: How long Step Functions waits for a sign of life, unless the
             context says.
         scope: Cancelling it cancels the handler.
-        is_over: The handler has ended.
+        is_handled: The handler has ended.
+        is_over: What came of it was taken, or is given up.
         beaten_at: The last sign of life, on the loop's clock.
     """
 
     context: TaskContext
     default_seconds: float = DEFAULT_HEARTBEAT_SECONDS
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+    is_handled: bool = False
     is_over: bool = False
     beaten_at: float = field(default_factory=anyio.current_time)
 
@@ -85,7 +87,13 @@ class Heartbeats:
         now = anyio.current_time()
         while self._due and (self._due[0][0] <= now or self._due[0][2].is_over):
             task = heapq.heappop(self._due)[2]
-            if not task.is_over:
+            if task.is_over:
+                continue
+            # Most reports are taken at once: until one is late, it is the sign of life.
+            early = task.beaten_at + task.interval_seconds - now if task.is_handled else 0.0
+            if early > 0:
+                self._schedule(task, early)
+            else:
                 group.start_soon(self._beat, task)
 
     def _schedule(self, task: RunningTask, delay: float) -> None:
@@ -104,13 +112,15 @@ class Heartbeats:
                 with anyio.fail_after(max(task.interval_seconds, LEAST_ATTEMPT_SECONDS)):
                     await task.context.heartbeat()
             except TaskTokenExpiredError:
-                if not task.is_over:
+                if not task.is_handled:
                     log.warning(
                         "task was cancelled or timed out; stopping its handler", extra=facts
                     )
                     task.cancel(CancelReason.TASK_GONE)
                 return
             except (AiowfmError, TimeoutError) as exc:
+                if task.has_lapsed and task.is_handled:
+                    return
                 if task.has_lapsed:
                     log.error("heartbeats failed for too long; stopping a handler", extra=facts)
                     task.cancel(CancelReason.HEARTBEATS_FAILED)

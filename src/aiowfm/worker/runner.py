@@ -104,13 +104,14 @@ class Runner:
                     self._heartbeats.watch(running)
                 outcome = await self._outcome(handler, context)
         finally:
-            running.is_over = True
+            running.is_handled = True
             try:
                 if context.cancel_reason is CancelReason.TASK_GONE:
                     self._tallies[handler.name].unwanted += 1
                 else:
                     await self._report(context, outcome)
             finally:
+                running.is_over = True  # until its result is taken the token must live
                 self._running.discard(running)
 
     def _context(self, handler: TaskHandler, task: ActivityTask) -> TaskContext:

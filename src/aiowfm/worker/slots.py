@@ -24,6 +24,7 @@ class Slots:
                 " each task needs a slot to poll with"
             )
         self._limits = limits
+        self._is_limited = maximum is not None
         self._shared = sum(limits.values()) if maximum is None else maximum - len(limits)
         self._in_use: Counter[str] = Counter()
         self._shared_in_use = 0
@@ -50,14 +51,27 @@ class Slots:
             self._waiting.append(entry)
             try:
                 await entry[1].wait()
-            finally:
+            except BaseException:
                 if entry in self._waiting:
                     self._waiting.remove(entry)
+                else:
+                    self._wake(task)  # it was our turn: another's now
+                raise
 
     def release(self, task: str) -> None:
         if self._in_use[task] > 1:
             self._shared_in_use -= 1
         self._in_use[task] -= 1
+        self._wake(task)
+
+    def _wake(self, task: str) -> None:
+        """Let those try again who may take the slot that *task* gave back."""
+        if not self._is_limited:
+            entry = next((entry for entry in self._waiting if entry[0] == task), None)
+            if entry is not None:
+                self._waiting.remove(entry)
+                entry[1].set()
+            return
         for _, event in self._waiting:
             event.set()
         self._waiting.clear()
