@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test test-fast lint types format clean
+.PHONY: run test test-fast test-faults lint types format clean
 
 run: .venv/.ready
 	$(BIN)/python -m examples.orders
@@ -13,6 +13,10 @@ test: .venv/.ready .venv-aws/.ready .venv-awscli/.ready lint types
 
 test-fast: .venv/.ready
 	$(BIN)/pytest -m "not aws and not slow"
+
+# Thousands of workflows while requests fail and workers are killed; says how it went.
+test-faults: .venv/.ready .venv-aws/.ready
+	AIOWFM_FAULT_WORKFLOWS=2000 $(BIN)/pytest -s tests/faults
 
 lint: .venv/.ready
 	$(BIN)/ruff check
