@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from aiowfm.asl.context import ExecutionFacts
-from aiowfm.asl.history import HistoryEvent
+from aiowfm.asl.history import MAX_EVENTS, HistoryEvent
 from aiowfm.asl.interpreter import Interpreter, Progress
 from aiowfm.asl.messages import (
     ActivityStarted,
@@ -62,12 +62,15 @@ class Driver:
         handlers: Mapping[str, Handler] | None = None,
         *,
         random: float = 0.5,
+        max_events: float = MAX_EVENTS,
     ) -> None:
         self.machine = StateMachine.model_validate(definition)
         self.handlers = dict(handlers or {})
         self.now = START
         self.history: list[HistoryEvent] = []
-        self.run = Interpreter(self.machine, FACTS, random=lambda event_id: random)
+        self.run = Interpreter(
+            self.machine, FACTS, random=lambda event_id: random, max_events=max_events
+        )
         self.timers: dict[Timer, float] = {}
         self._heap: list[tuple[float, int, Timer]] = []
         self._count = itertools.count()

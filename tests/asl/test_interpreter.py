@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from typing import Any
 
@@ -9,7 +10,14 @@ import pytest
 
 from aiowfm.asl.history import MAX_EVENTS, as_aws
 from aiowfm.asl.interpreter import EFFORT_PER_CALL
-from aiowfm.asl.messages import ActivityStarted, Stopped, TaskHeartbeat
+from aiowfm.asl.messages import (
+    ActivityStarted,
+    Stopped,
+    TaskHeartbeat,
+    Timer,
+    TimerFired,
+    TimerKind,
+)
 from aiowfm.asl.payload import MAX_LEVELS
 from tests.asl.driver import START, Driver, Hangs, TaskFailure, run
 
@@ -222,7 +230,33 @@ def test_timeouts_can_come_from_the_input() -> None:
     )
 
 
-@pytest.mark.parametrize("value", ["x", 0, -1, 1.5, True, None])
+@pytest.mark.parametrize("value", ["2", 1.5, True, None])
+def test_seconds_from_the_input_must_be_a_whole_number(value: Any) -> None:
+    wait = {"Type": "Wait", "SecondsPath": "$.s", "End": True}
+    failure = run(machine({"w": wait}), {"s": value}).run.failure
+    assert failure is not None
+    assert "The SecondsPath parameter cannot be parsed as a long value: $.s ==" in str(
+        failure.cause
+    )
+
+
+@pytest.mark.parametrize("most", ["2", 2])
+def test_numbers_of_maps_may_stand_in_texts(most: Any) -> None:
+    """As recorded on AWS."""
+    each = {
+        "Type": "Map",
+        "ItemsPath": "$.items",
+        "MaxConcurrencyPath": "$.most",
+        "ItemProcessor": machine({"p": {"Type": "Pass", "End": True}}),
+        "End": True,
+    }
+    assert run(machine({"m": each}), {"items": [1], "most": most}).output == [1]
+    failure = run(machine({"m": each}), {"items": [1], "most": "x"}).run.failure
+    assert failure is not None
+    assert 'refers to value "x" which is not a valid integer: $.most' in str(failure.cause)
+
+
+@pytest.mark.parametrize("value", ["x", "2", 0, -1, 1.5, True, None])
 def test_a_timeout_from_the_input_must_be_a_whole_number_of_seconds(value: Any) -> None:
     done = run(machine({"a": task(TimeoutSecondsPath="$.t")}), {"t": value})
     assert done.run.failure is not None
@@ -507,6 +541,30 @@ def test_an_endless_loop_ends_at_the_limit_of_the_history_and_lets_others_run() 
     driver.finish()
     assert driver.run.status == "FAILED"
     assert len(driver.history) == MAX_EVENTS
+
+
+def test_the_history_of_an_execution_can_be_without_a_limit() -> None:
+    driver = Driver(
+        machine({"a": {"Type": "Pass", "Next": "a"}}, TimeoutSeconds=1), max_events=math.inf
+    )
+    driver.start({})
+    while len(driver.history) <= MAX_EVENTS:
+        assert driver.step()
+    assert driver.run.status == "RUNNING"
+    driver.take(driver.run.apply(TimerFired(Timer(TimerKind.EXECUTION, 0)), driver.now + 1))
+    assert driver.run.status == "TIMED_OUT"
+
+
+def test_no_catcher_and_no_retrier_sees_the_failure_of_a_function() -> None:
+    work = task(
+        Parameters={"n.$": "States.MathAdd($.n, 1)"},
+        Retry=[{"ErrorEquals": ["States.ALL"]}],
+        Catch=[{"ErrorEquals": ["States.ALL"], "Next": "caught"}],
+    )
+    done = run(machine({"a": work, "caught": {"Type": "Pass", "End": True}}), {"n": "2"})
+    assert done.elapsed == 0
+    assert done.run.failure is not None
+    assert done.run.failure.error == "States.Runtime"
 
 
 def slices(driver: Driver) -> list[list[str]]:

@@ -384,7 +384,7 @@ def test_a_function_changes_nothing_in_its_arguments() -> None:
 def test_wrong_arguments_fail_the_call(name: str, arguments: list[JsonValue], problem: str) -> None:
     with pytest.raises(EvaluationError) as caught:
         call(name, *arguments)
-    assert caught.value.error == "States.IntrinsicFailure"
+    assert caught.value.error == "States.Runtime"
     assert f"had the following error: Invalid arguments in States.{name}" in caught.value.cause
     assert problem in caught.value.cause
 
@@ -554,7 +554,7 @@ def test_a_function_that_fails_fails_its_state() -> None:
     }
     failure = run(machine, {"n": "2"}).run.failure
     assert failure is not None
-    assert failure.error == "States.IntrinsicFailure"
+    assert failure.error == "States.Runtime"
     assert failure.cause == (
         "An error occurred while executing the state 'Compute' (entered at the event id #2)."
         " The function 'States.MathAdd($.n, 1)' had the following error:"

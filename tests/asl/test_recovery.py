@@ -109,7 +109,7 @@ class Machines:
                 hanging = self._work("hang") | {"TimeoutSeconds": 9} | self._beats(4)
                 return self._recovering(hanging | onward, sealed=sealed)
             case "Assign":
-                return {"Type": "Pass"} | self._assigned() | onward
+                return {"Type": "Pass"} | self._assigned(f"n{depth}") | onward
             case "Choice":
                 return self._choice(follower or "")
             case "Succeed":
@@ -143,14 +143,14 @@ class Machines:
         parameters = {"attempt.$": "$$.State.RetryCount", "failures": failures}
         return self._work("flaky") | {"Parameters": parameters}
 
-    def _assigned(self) -> dict[str, Any]:
+    def _assigned(self, variable: str) -> dict[str, Any]:
         """A variable, and an output that has the input in it."""
         if self._is_jsonata:
             return {
-                "Assign": {"n": "{% $states.input %}"},
+                "Assign": {variable: "{% $states.input %}"},
                 "Output": {"was": "{% $states.input %}"},
             }
-        return {"Assign": {"n.$": "$"}, "Parameters": {"was.$": "$"}}
+        return {"Assign": {f"{variable}.$": "$"}, "Parameters": {"was.$": "$"}}
 
     def _choice(self, follower: str) -> dict[str, Any]:
         rule: dict[str, Any] = {"Variable": "$[0]", "IsPresent": True}

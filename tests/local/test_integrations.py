@@ -380,8 +380,11 @@ async def test_messages_stay_in_the_process_where_no_sender_is_given(service: Se
 
 
 async def test_a_message_without_a_queue_fails_the_task(service: Service) -> None:
-    run = await outcome(service, sending(MessageBody="x"))
-    assert run.error == "SQS.SqsException"
+    states = sending()
+    states["send"] |= {"QueryLanguage": "JSONata", "Arguments": "{% {'MessageBody': 'x'} %}"}
+    del states["send"]["Parameters"]
+    run = await outcome(service, states)
+    assert run.error == "States.Runtime"
 
 
 class Stalled:

@@ -11,7 +11,8 @@ import anyio
 import pytest
 
 from aiowfm.local.errors import ServiceError
-from aiowfm.local.service import REDRIVABLE_SECONDS, Service
+from aiowfm.local.redrives import REDRIVABLE_SECONDS
+from aiowfm.local.service import Service
 
 pytestmark = pytest.mark.anyio
 

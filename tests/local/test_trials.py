@@ -450,7 +450,7 @@ async def test_the_next_state_may_have_any_name(service: Service) -> None:
         pytest.param("local.queues.Queues.send", SEND_IT, id="as a message is sent"),
         pytest.param(
             "local.service.Service.begin_execution",
-            {**SEND_IT, "Resource": START},
+            {**SEND_IT, "Resource": START, "Parameters": {"StateMachineArn": "x"}},
             id="as an execution is started",
         ),
     ],

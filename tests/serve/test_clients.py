@@ -110,14 +110,17 @@ async def test_executions_are_listed_newest_first_and_by_status(client: Any) -> 
     assert running["executions"] == []
 
 
-async def test_a_deleted_machine_stops_what_runs_on_it(client: Any) -> None:
+async def test_a_deleted_machine_is_there_until_what_runs_on_it_has_ended(client: Any) -> None:
     wait = {"StartAt": "w", "States": {"w": {"Type": "Wait", "Seconds": 600, "End": True}}}
     machine = await client.create_state_machine(name="m", definition=json.dumps(wait), roleArn=ROLE)
     arn = machine["stateMachineArn"]
     started = await client.start_execution(stateMachineArn=arn, name="x")
     await client.delete_state_machine(stateMachineArn=arn)
-    described = await client.describe_execution(executionArn=started["executionArn"])
-    assert described["status"] == "ABORTED"
+    assert (await client.describe_state_machine(stateMachineArn=arn))["status"] == "DELETING"
+    with pytest.raises(client.exceptions.StateMachineDeleting):
+        await client.create_state_machine(name="m", definition=PASS, roleArn=ROLE)
+    await client.stop_execution(executionArn=started["executionArn"])
+    await anyio.wait_all_tasks_blocked()
     await client.create_state_machine(name="m", definition=PASS, roleArn=ROLE)
     assert (await client.list_executions(stateMachineArn=arn))["executions"] == []
     await client.start_execution(stateMachineArn=arn, name="x")

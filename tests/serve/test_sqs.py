@@ -159,10 +159,11 @@ async def test_a_queue_that_does_not_exist_fails_the_task(
     assert done["cause"].startswith("SendMessage: ")
 
 
-async def test_a_parameter_that_sqs_does_not_have_fails_the_task(
+async def test_a_parameter_that_sqs_does_not_take_fails_the_task(
     service: Service, client: Any, queue: str
 ) -> None:
-    execution = await started(client, {"QueueUrl": queue, "MessageBody": "x", "Colour": "red"})
+    parameters = {"QueueUrl": queue, "MessageBody": "x", "MessageAttributes": {"colour": "red"}}
+    execution = await started(client, parameters)
     done = await ended(service, client, execution)
     assert (done["status"], done["error"]) == ("FAILED", "SQS.SdkClientException")
 

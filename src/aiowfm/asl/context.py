@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from aiowfm.asl import timestamps
-from aiowfm.asl.payload import JsonValue, Payload
+from aiowfm.asl.payload import JsonValue, Pair, Payload
 
 if TYPE_CHECKING:
     from aiowfm.asl.frames import Visit
@@ -93,10 +93,18 @@ def context_object(
     context: dict[str, JsonValue] = {**run.execution_context, "State": state}
     if visit.has_token:
         context["Task"] = {"Token": run.token_of(visit)}
-    item = item or run.enclosing_item(visit.branch)
     if item is not None:
-        context["Map"] = {"Item": {"Index": item[0], "Value": item[1]}}
+        # Where ItemSelector looks; the context object of the states below lacks it.
+        context["Map"] = {"Item": {**_of_item(*item), "Source": "STATE_DATA"}}
+    elif (enclosing := run.enclosing_item(visit.branch)) is not None:
+        context["Map"] = {"Item": _of_item(*enclosing)}
     return context
+
+
+def _of_item(index: int, value: JsonValue) -> dict[str, JsonValue]:
+    if isinstance(value, Pair):
+        return {"Index": index, **value}
+    return {"Index": index, "Value": value}
 
 
 def _of_execution(run: Interpreter) -> dict[str, JsonValue]:

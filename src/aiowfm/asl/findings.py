@@ -8,11 +8,21 @@ from difflib import get_close_matches
 from typing import Literal
 
 Pointer = tuple[str | int, ...]
+Severity = Literal["error", "warning"]
 
-# What ValidateStateMachineDefinition calls problems.
+# What ValidateStateMachineDefinition calls problems (ValidateStateMachineDefinitionDiagnostic).
 SCHEMA = "SCHEMA_VALIDATION_FAILED"
 TRANSITION = "MISSING_TRANSITION_TARGET"
+NO_END = "MISSING_END_STATE"
+DUPLICATE_STATE = "DUPLICATE_STATE_NAME"
+DUPLICATE_LABEL = "DUPLICATE_LABEL_NAME"
+INVALID_JSONATA = "INVALID_JSONATA_EXPRESSION"
+UNSUPPORTED_JSONATA = "UNSUPPORTED_JSONATA_EXPRESSION"
+NO_DOLLAR = "NO_DOLLAR"
+NO_PATH = "NO_PATH"
+STATIC_RESULT = "PASS_RESULT_IS_STATIC"
 LABEL = "INVALID_LABEL"  # ours: AWS words these problems unlike all others
+DUPLICATE_KEY = "DUPLICATE_KEY"  # ours
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,14 +35,16 @@ class Finding:
         severity: `error` if the definition cannot be used, else `warning`.
         code: AWS's name for this kind of problem.
         aws: AWS's own words for it, where they are known.
+        at: Where AWS places it, if elsewhere.
         missing: The field that is missing, if that is the problem.
     """
 
     pointer: Pointer
     message: str
-    severity: Literal["error", "warning"] = "error"
+    severity: Severity = "error"
     code: str = field(default=SCHEMA, compare=False)
     aws: str | None = field(default=None, compare=False)
+    at: Pointer | None = field(default=None, compare=False)
     missing: str | None = field(default=None, compare=False)
 
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, TypeAlias, cast
 
-from aiowfm.asl import model
+from aiowfm.asl import model, variables
 from aiowfm.asl.errors import DATA_LIMIT_EXCEEDED, Failure
 from aiowfm.asl.frames import Branch, PendingTask, Visit
 from aiowfm.asl.history import HistoryEvent
-from aiowfm.asl.payload import Payload, parse
+from aiowfm.asl.payload import Payload
 
 if TYPE_CHECKING:
     from aiowfm.asl.interpreter import Interpreter
@@ -56,9 +56,8 @@ def _exited(run: Interpreter, event: HistoryEvent, branch: Branch) -> None:
     branch.next = cast("str | None", event.memo)
     branch.visit = None
     branch.tail = event.id
-    assigned = cast("Mapping[str, str]", event.details.get("assignedVariables", {}))
-    for name, text in assigned.items():
-        branch.variables[name] = parse(text)
+    if assigned := cast("Mapping[str, str]", event.details.get("assignedVariables")):
+        variables.assign(run, branch, assigned)
     if branch.next is None:
         branch.is_finished = True
         if branch.parent is not None and isinstance(branch.parent.state, model.ParallelState):

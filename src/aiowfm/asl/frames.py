@@ -37,6 +37,7 @@ class Branch:
         next: The state to enter; None while in one and when finished.
         language: The query language of states that do not choose one.
         variables: Those it has set, before those it sees around it.
+        sizes: What those it has set take, in bytes.
         is_abandoned: Nothing it does matters any more.
     """
 
@@ -49,6 +50,7 @@ class Branch:
     next: str | None
     variables: ChainMap[str, JsonValue]
     language: model.QueryLanguage
+    sizes: dict[str, int] = field(default_factory=dict)
     visit: Visit | None = None
     is_finished: bool = False
     is_abandoned: bool = False

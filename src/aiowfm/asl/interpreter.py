@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from random import Random
 from typing import NamedTuple
 
-from aiowfm.asl import messages, model, recovery, states, tasks, transitions
+from aiowfm.asl import messages, model, recovery, states, tasks, transitions, variables
 from aiowfm.asl.context import ExecutionFacts
 from aiowfm.asl.dialect import Exit
 from aiowfm.asl.errors import (
@@ -67,6 +67,7 @@ class Interpreter:
         redrive_count: How often it was redriven.
         execution_context: Cached: what of the context object is the same in all states.
         effort: What evaluation took since the call began; what evaluates adds to it.
+        variable_bytes: Cached: at least what the variables take; no less than they do.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class Interpreter:
         random: Callable[[int], float],
         refuses: Callable[[str], str | None] = lambda resource: None,
         token: Callable[[int], str] = str,
+        max_events: float = MAX_EVENTS,
     ) -> None:
         """Make an execution that has not begun.
 
@@ -86,12 +88,15 @@ class Interpreter:
             random: A number from 0 up to 1 for the event of this id, the same each time.
             refuses: Why the driver cannot run a resource, or None if it can.
             token: The token of the task that the event of this id schedules.
+            max_events: How many events its history may have; those of type EXPRESS have
+                no limit.
         """
         self.machine = machine
         self.facts = facts
         self.random = random
         self.refuses = refuses
         self._token = token
+        self._max_events = max_events
         self.status = "RUNNING"
         self.input = Payload({})
         self.output: Payload | None = None
@@ -103,6 +108,7 @@ class Interpreter:
         self.stopped_at: float | None = None
         self.now = 0.0
         self.effort = 0
+        self.variable_bytes = 0
         self.last_event_id = 0
         self.branches: dict[int, Branch] = {}
         self.tasks: dict[int, Visit] = {}
@@ -245,10 +251,7 @@ class Interpreter:
             )
         details: dict[str, object] = {"name": visit.name, "output": exit.output}
         if exit.assigned:
-            details["assignedVariables"] = {
-                name: Payload(value).written(f"The variable '{name}'").text
-                for name, value in exit.assigned.items()
-            }
+            details["assignedVariables"] = variables.written(self, visit, exit.assigned)
         self.record(visit.branch, visit.state.type + "StateExited", details, memo=target)
         self.go_on(visit.branch)
 
@@ -347,10 +350,9 @@ class Interpreter:
         return progress
 
     def _step(self, branch: Branch) -> None:
-        if self.last_event_id >= MAX_EVENTS - 1:
-            self._fail(
-                f"The execution reached the maximum number of history events ({MAX_EVENTS})."
-            )
+        if self.last_event_id >= self._max_events - 1:
+            most = f"{self._max_events:.0f}"
+            self._fail(f"The execution reached the maximum number of history events ({most}).")
             return
         visit = branch.visit
         if visit is None:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from typing import TypeAlias
 
-from aiowfm.asl.errors import RUNTIME, EvaluationError
+from aiowfm.asl.errors import EvaluationError
 from aiowfm.asl.findings import did_you_mean
 from aiowfm.asl.intrinsic_functions import FUNCTIONS
 from aiowfm.asl.intrinsic_syntax import (
@@ -25,8 +25,6 @@ from aiowfm.asl.intrinsic_syntax import (
 )
 from aiowfm.asl.paths import Path, PathNotFoundError, Scope
 from aiowfm.asl.payload import JsonValue, dump
-
-INTRINSIC_FAILURE = "States.IntrinsicFailure"
 
 _SLOT = re.compile(r"(?<!\\)\{\}")
 _ESCAPED_BRACE = re.compile(r"\\([{}])")
@@ -50,15 +48,13 @@ def compile_intrinsic(text: str) -> Evaluation:
             return evaluate(scope)
         except _CallError as exc:
             cause = f"The function '{text}' had the following error: {exc}"
-            raise EvaluationError(cause, exc.error) from exc
+            raise EvaluationError(cause) from exc
 
     return call
 
 
 class _CallError(Exception):
-    def __init__(self, problem: str, error: str = INTRINSIC_FAILURE) -> None:
-        super().__init__(problem)
-        self.error = error
+    """Why a call has no result: States.Runtime, as States.IntrinsicFailure is reserved."""
 
 
 def _compiled_call(call: Call, text: str) -> Evaluation:
@@ -108,8 +104,7 @@ def _compiled_reference(path: Path) -> Evaluation:
         except PathNotFoundError as exc:
             raise _CallError(
                 f"The JsonPath argument for the field '{path.text}' could not be found in the"
-                f" input '{dump(scope.input)}'",
-                RUNTIME,  # as for a path outside a function
+                f" input '{dump(scope.input)}'"
             ) from exc
 
     return look_up

@@ -12,7 +12,7 @@ from aiowfm.asl.context import context_object
 from aiowfm.asl.dialect import Exit
 from aiowfm.asl.errors import QUERY_EVALUATION_ERROR, EvaluationError
 from aiowfm.asl.jsonata import Kind, expect, expression_in
-from aiowfm.asl.payload import JsonValue, Payload, dump
+from aiowfm.asl.payload import JsonValue, Pair, Payload, dump
 
 if TYPE_CHECKING:
     from aiowfm.asl.frames import Visit
@@ -67,8 +67,12 @@ class JsonataDialect:
     def items(self, run: Interpreter, visit: Visit) -> list[JsonValue]:
         state = visit.state
         assert isinstance(state, model.MapState)
+        # AWS documents objects for all Maps, but has been seen to refuse them for inline ones.
+        is_distributed = state.processor.processor_config.mode == "DISTRIBUTED"
         if not state.gives("items"):
             value = visit.input.value
+            if isinstance(value, dict) and is_distributed:
+                return Pair.all_of(value)
             if not isinstance(value, list):
                 raise EvaluationError(
                     f"Map state input must be an array but was: {dump(value)}",
@@ -76,6 +80,8 @@ class JsonataDialect:
                 )
             return value
         value = state.jsonata("Items")(JsonataScope(run, visit))
+        if isinstance(value, dict) and is_distributed:
+            return Pair.all_of(value)
         _expect(value, "array", state.items, "Items")
         assert isinstance(value, list)
         return value

@@ -10,7 +10,7 @@ from aiowfm.asl.context import VisitScope
 from aiowfm.asl.dialect import Exit
 from aiowfm.asl.errors import EvaluationError
 from aiowfm.asl.paths import PathNotFoundError, compile_path
-from aiowfm.asl.payload import JsonValue, Payload, dump
+from aiowfm.asl.payload import JsonValue, Pair, Payload, dump
 from aiowfm.asl.templates import compile_expression
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ class JsonPathDialect:
         assert isinstance(visit.state, model.MapState)
         path = visit.state.items_path or "$"
         value = _looked_up(path, "ItemsPath", VisitScope(run, visit, run.work_input(visit)))
+        if isinstance(value, dict):
+            return Pair.all_of(value)
         if not isinstance(value, list):
             raise EvaluationError(f'Reference path "{path}" must point to array.')
         return value
@@ -65,6 +67,8 @@ class JsonPathDialect:
             return literal if isinstance(literal, int | float) else None
         scope = VisitScope(run, visit, _after_input_path(run, visit))
         value = _looked_up(path, f"{field}Path", scope)
+        if isinstance(value, str) and isinstance(visit.state, model.MapState):
+            value = _number_in(value, whole=whole)  # so AWS does for Maps
         number = _number(value, whole=whole)
         if number is None:
             kind = "integer" if whole else "float"
@@ -216,17 +220,19 @@ def _combined(path: str | None, raw_input: Payload, result: Payload) -> Payload:
 
 
 def _number(value: JsonValue, *, whole: bool) -> float | None:
-    """*value* as a number, also from a text that shows one; None where it is none."""
-    if isinstance(value, str):
-        try:
-            value = int(value) if whole else float(value)
-        except ValueError:
-            return None
+    """*value* as a number; None where it is none, and where it must be *whole* and is not."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     if isinstance(value, float) and whole and not value.is_integer():
         return None
     return value
+
+
+def _number_in(text: str, *, whole: bool) -> JsonValue:
+    try:
+        return int(text) if whole else float(text)
+    except ValueError:
+        return text
 
 
 def _shown(value: JsonValue) -> str:

@@ -13,16 +13,18 @@ from typing import Any, Protocol
 
 from aiowfm.asl.errors import RESULT_PATH_MATCH_FAILURE, EvaluationError
 from aiowfm.asl.payload import JsonValue, dump
+from aiowfm.asl.search_syntax import unquoted
 from aiowfm.asl.searches import NodeSearch
+from aiowfm.asl.searches import PathNotFoundError as PathNotFoundError
 
+# A name ends where the next step, a function or a space begins; before a bracket, a dot is idle.
 _STEP = re.compile(
-    r"\.(?P<name>[^\W\d][\w\-]*)|\[(?P<index>-?\d{1,15})\]"
-    r"|\['(?P<single>(?:[^'\\]|\\.)+)'\]|\[\"(?P<double>(?:[^\"\\]|\\.)+)\"\]"
+    r"\.(?P<name>[^\s.\[\](){}'\",*?]+)(?=[.\[]|\Z)|\.?\[\s*(?P<index>-?\d{1,10})\s*\]"
+    r"|\.?\[\s*(?P<quoted>'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")\s*\]",
+    re.DOTALL,
 )
 # `$$` is the context object, `$` and a name a variable, `$` alone the input.
 _ROOT = re.compile(r"(?:\$\$|\$(?P<variable>[^\W\d]\w*)?)(?=[.\[]|\Z)")
-# What makes a path lead to any number of places.
-_INDEFINITE = re.compile(r"\.\.|\*|\[\?|\[[^\]'\"]*[,:]|'\s*,|\"\s*,")
 
 
 class Entropy(Protocol):
@@ -45,10 +47,6 @@ class Scope(Protocol):
     def spend(self, effort: int) -> None:
         """Note how much was done, in units of about two microseconds."""
         ...
-
-
-class PathNotFoundError(Exception):
-    """A path that must lead somewhere leads nowhere; the text says where it ended."""
 
 
 class InvalidPathError(EvaluationError, ValueError):
@@ -92,12 +90,7 @@ class Path:
         if self.steps is not None:
             return _follow(root, self.steps)
         assert self._search is not None
-        found = self._search.find(root, scope.spend)
-        if _INDEFINITE.search(self.text):
-            return found
-        if not found:
-            raise PathNotFoundError(f"No results for path: {self.text}")
-        return found[0]
+        return self._search.find(root, scope.spend)
 
     def _root(self, scope: Scope) -> JsonValue:
         if self._of_context:
@@ -148,16 +141,9 @@ def _definite_steps(expression: str) -> tuple[str | int, ...] | None:
         if match["index"] is not None:
             steps.append(int(match["index"]))
         else:
-            steps.append(match["name"] or _unquoted(match))
+            steps.append(match["name"] or unquoted(match["quoted"]))
         position = match.end()
     return tuple(steps)
-
-
-def _unquoted(match: re.Match[str]) -> str:
-    """The name in quotes; a backslash is part of it, but before its own quote or another one."""
-    if match["single"] is not None:
-        return re.sub(r"\\(['\\])", r"\1", match["single"])
-    return re.sub(r'\\(["\\])', r"\1", match["double"])
 
 
 def _search(text: str, expression: str) -> NodeSearch:

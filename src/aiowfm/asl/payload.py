@@ -99,6 +99,14 @@ def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is not JSON")
 
 
+class Pair(dict[str, JsonValue]):
+    """A member of an object that a Map runs over, and what an iteration gets of it."""
+
+    @classmethod
+    def all_of(cls, members: dict[str, JsonValue]) -> list[JsonValue]:
+        return [cls(Key=key, Value=value) for key, value in members.items()]
+
+
 class Payload:
     """A JSON value together with its text, each made from the other when first asked for.
 

@@ -12,10 +12,21 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from aiowfm.asl.findings import TRANSITION, Finding, Pointer, did_you_mean
+from aiowfm.asl.findings import (
+    DUPLICATE_STATE,
+    NO_END,
+    TRANSITION,
+    Finding,
+    Pointer,
+    did_you_mean,
+)
+from aiowfm.asl.map_rules import repeated_labels
 from aiowfm.asl.model import STATE_TYPES, StateMachine
+from aiowfm.asl.places import Place, as_dict, as_list
 from aiowfm.asl.shape import beyond_json, shape_problems
-from aiowfm.asl.state_rules import Place, express_problems, state_problems
+from aiowfm.asl.state_rules import express_problems, resource_problems, state_problems
+from aiowfm.asl.variable_rules import assigned, variable_problems
+from aiowfm.asl.warning_rules import warnings as warnings_of
 
 _DIRECT = ("Next", "Default")
 
@@ -28,42 +39,56 @@ class Scope:
         pointer: Where the object that has StartAt and States is.
         machine: That object.
         language: The query language of states that do not choose one.
+        is_express: Whether they are run by a machine of type EXPRESS.
     """
 
     pointer: Pointer
     machine: dict[str, Any]
     language: str
+    is_express: bool = False
 
     def states(self) -> dict[str, dict[str, Any]]:
         """The states by name, without those that are not even objects."""
-        states = _dict(self.machine.get("States"))
+        states = as_dict(self.machine.get("States"))
         return {name: state for name, state in states.items() if isinstance(state, dict)}
 
     def places(self) -> Iterator[Place]:
         """The states, each with where it is and its query language."""
         for name, state in self.states().items():
             language = str(state.get("QueryLanguage", self.language))
-            yield Place((*self.pointer, "States", name), state, language)
+            pointer = (*self.pointer, "States", name)
+            yield Place(pointer, state, language, self.language, self.is_express)
 
 
-def problems(definition: object, *, express: bool = False) -> list[Finding]:
+def problems(
+    definition: object, *, express: bool = False, arns: bool = False, warnings: bool = False
+) -> list[Finding]:
     """Everything that is wrong with *definition*, a JSON value; empty where it can be used.
 
     Args:
         definition: What should be a state machine.
         express: Whether it is one of type EXPRESS, which may do less.
+        arns: Whether each Resource must be an ARN, as in what is deployed.
+        warnings: Whether to add what is probably not meant.
     """
     if found := list(beyond_json(definition)):
         return found
     found = shape_problems(StateMachine, definition, called="a state machine")
     if isinstance(definition, dict):
-        every_scope = list(scopes(definition))
+        every_scope = list(scopes(definition, express=express))
+        places = [place for scope in every_scope for place in scope.places()]
         for scope in every_scope:
             found += _scope_problems(scope, every_scope)
-            if express:
-                for place in scope.places():
-                    found += express_problems(place)
+        found += _variable_problems(every_scope)
         found += _repeated_names(every_scope)
+        found += repeated_labels(places)
+        for place in places:
+            if place.is_express:
+                found += express_problems(place)
+            if arns:
+                found += resource_problems(place)
+            if warnings:
+                found += warnings_of(place)
     return found
 
 
@@ -72,17 +97,26 @@ def parse(definition: object) -> StateMachine:
     return StateMachine.model_validate(definition)
 
 
-def scopes(machine: dict[str, Any]) -> Iterator[Scope]:
+def scopes(machine: dict[str, Any], *, express: bool = False) -> Iterator[Scope]:
     """*machine* as a scope, and each scope nested in its Map and Parallel states."""
     language = str(machine.get("QueryLanguage", "JSONPath"))
-    waiting = deque([Scope((), machine, language)])
+    waiting = deque([Scope((), machine, language, express)])
     while waiting:
         scope = waiting.popleft()
         yield scope
         for name, state in scope.states().items():
             for steps, nested in nested_machines(state):
                 pointer = (*scope.pointer, "States", name, *steps)
-                waiting.append(Scope(pointer, nested, language))
+                is_express = _is_express(nested, scope.is_express)
+                waiting.append(Scope(pointer, nested, language, is_express))
+
+
+def _is_express(nested: dict[str, Any], around: bool) -> bool:
+    """Whether a *nested* machine is run by one of type EXPRESS, as what is *around* may be."""
+    config = as_dict(nested.get("ProcessorConfig"))
+    if config.get("Mode") == "DISTRIBUTED":
+        return config.get("ExecutionType") == "EXPRESS"
+    return around
 
 
 def nested_machines(state: dict[str, Any]) -> Iterator[tuple[Pointer, dict[str, Any]]]:
@@ -92,7 +126,7 @@ def nested_machines(state: dict[str, Any]) -> Iterator[tuple[Pointer, dict[str, 
             if isinstance(machine := state.get(field), dict):
                 yield (field,), machine
     elif state.get("Type") == "Parallel":
-        for index, branch in enumerate(_list(state.get("Branches"))):
+        for index, branch in enumerate(as_list(state.get("Branches"))):
             if isinstance(branch, dict):
                 yield ("Branches", index), branch
 
@@ -101,7 +135,7 @@ def transitions(state: dict[str, Any]) -> Iterator[tuple[Pointer, str]]:
     """The states that *state* may lead to, and the steps from it to where it names them."""
     targets: list[tuple[Pointer, object]] = [((field,), state.get(field)) for field in _DIRECT]
     for field in ("Choices", "Catch"):
-        for index, each in enumerate(_list(state.get(field))):
+        for index, each in enumerate(as_list(state.get(field))):
             if isinstance(each, dict):
                 targets.append(((field, index, "Next"), each.get("Next")))
     for steps, target in targets:
@@ -136,14 +170,14 @@ def _scope_problems(scope: Scope, every_scope: Sequence[Scope]) -> Iterator[Find
         ]
         found += state_problems(place)
     yield from found
-    names = _dict(scope.machine.get("States"))
+    names = as_dict(scope.machine.get("States"))
     lost = [(pointer, target) for pointer, target in targets if names and target not in names]
     for pointer, target in lost:
         yield Finding(
             pointer=pointer,
             message=_no_state(pointer, target, names, every_scope),
             code=TRANSITION,
-            aws=f"Missing '{pointer[-1]}' target: {target}",
+            aws=f"Missing '{'StartAt' if pointer[-1] == 'StartAt' else 'Next'}' target: {target}",
         )
     is_whole = len(states) == len(names) > 0 and not found and not lost
     if is_whole and isinstance(start, str) and start:
@@ -162,8 +196,16 @@ def _no_state(
 
 
 def _ways(scope: Scope, start: str) -> Iterator[Finding]:
-    """Whether every state can be reached and an end exists."""
+    """Whether an end exists and every state can be reached."""
     states = scope.states()
+    if not any(_is_end(state) for state in states.values()):
+        yield Finding(
+            pointer=(*scope.pointer, "States"),
+            message="no end: at least one state must have End: true, or be a Succeed or Fail",
+            code=NO_END,
+            aws="Workflow has no terminal state",
+        )
+        return
     within = reachable(states, start)
     for name in states:
         if name not in within:
@@ -174,9 +216,6 @@ def _ways(scope: Scope, start: str) -> Iterator[Finding]:
                 code=TRANSITION,
                 aws=f'State "{name}" is not reachable.',
             )
-    if not any(_is_end(states[name]) for name in within):
-        message = "no end: at least one state must have End: true, or be a Succeed or Fail"
-        yield Finding(pointer=(*scope.pointer, "States"), message=message)
 
 
 def _is_end(state: dict[str, Any]) -> bool:
@@ -197,13 +236,27 @@ def _repeated_names(every_scope: Iterable[Scope]) -> Iterator[Finding]:
             if name in seen:
                 first = "/".join(map(str, ("", *seen[name])))
                 message = f"two states are named {name!r}, the other is {first}: rename one"
-                yield Finding(pointer=pointer, message=message)
+                yield Finding(
+                    pointer=pointer,
+                    message=message,
+                    code=DUPLICATE_STATE,
+                    aws=f"Duplicate State name: {name}",
+                )
             seen.setdefault(name, pointer)
 
 
-def _dict(value: object) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _list(value: object) -> list[Any]:
-    return value if isinstance(value, list) else []
+def _variable_problems(every_scope: Iterable[Scope]) -> Iterator[Finding]:
+    """What is wrong with variables; *every_scope* comes after those around it."""
+    seen: dict[Pointer, dict[str, Pointer]] = {}
+    for scope in every_scope:
+        lengths = range(len(scope.pointer) - 1, -1, -1)
+        around = (scope.pointer[:length] for length in lengths)
+        outer = next((seen[pointer] for pointer in around if pointer in seen), {})
+        own = dict(outer)
+        for place in scope.places():
+            yield from variable_problems(place, outer)
+            for steps, name in assigned(place):
+                # What a catcher assigns, AWS lets be assigned further in, too.
+                if steps[0] != "Catch":
+                    own.setdefault(name, (*place.pointer, *steps))
+        seen[scope.pointer] = own

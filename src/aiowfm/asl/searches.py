@@ -1,26 +1,41 @@
-"""Paths that may lead to several places: a JSONPath library finds them, within bounds.
+"""Searches: paths that may lead to several places, or end in a function.
 
-The library (python-jsonpath) counts nothing, while a few characters of a path can ask for
-any number of nodes, and a regular expression in it can take any time.
+They are followed as Jayway JsonPath follows them, which Step Functions uses, but within
+bounds: a few characters of a path can ask for any number of nodes, and a regular expression
+in it can take any time.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
-from contextvars import ContextVar
-from typing import Any
+from collections.abc import Callable, Iterator
 
 import regex
-from jsonpath import CompoundJSONPath, JSONPath, JSONPathEnvironment, JSONPathError, JSONPathMatch
-from jsonpath.exceptions import JSONPathRecursionError
-from jsonpath.filter import BaseExpression, FilterQuery, RegexLiteral
-from jsonpath.function_extensions import Match, Search
-from jsonpath.parse import Parser
-from jsonpath.stream import TokenStream
 
+from aiowfm.asl.comparisons import COMPARISONS, NOTHING
 from aiowfm.asl.errors import EvaluationError
-from aiowfm.asl.payload import JsonValue
+from aiowfm.asl.payload import JsonValue, dump
+from aiowfm.asl.search_syntax import (
+    MATCHES,
+    Call,
+    Comparison,
+    Condition,
+    Constant,
+    Descent,
+    Everything,
+    Exists,
+    Indexes,
+    Names,
+    Not,
+    Operand,
+    Pattern,
+    Query,
+    Several,
+    Slice,
+    Step,
+    Where,
+    parse_query,
+)
 
 # What one search visits. All that an input of 262,144 bytes can have fits once.
 MAX_NODES = 300_000
@@ -28,15 +43,20 @@ MAX_NODES = 300_000
 # Seconds that a regular expression is given for one text, ever more of them, and the nodes
 # that could be visited meanwhile.
 _PATIENCE = ((0.00005, 2), (0.0005, 250), (0.005, 2_500), (0.05, 25_000), (0.1, 50_000))
-_COMPARISONS_PER_NODE = 64
-_TOO_DEEP = (JSONPathRecursionError, RecursionError)
-_NOT_A_PATH = (JSONPathError, OverflowError, RecursionError, ValueError, re.error, regex.error)
+
+
+class PathNotFoundError(Exception):
+    """A path that must lead somewhere leads nowhere; the text says where it ended."""
 
 
 class NodeSearch:
-    """A compiled path that a library follows."""
+    """A compiled search.
 
-    __slots__ = ("_query", "_text")
+    Attributes:
+        is_definite: Whether it leads to one value, and not to a list of them.
+    """
+
+    __slots__ = ("_query", "_text", "is_definite")
 
     def __init__(self, text: str, expression: str) -> None:
         """Compile *expression*, which is *text* with `$` for what it begins at.
@@ -46,197 +66,256 @@ class NodeSearch:
         """
         self._text = text
         try:
-            path = _ENVIRONMENT.compile(expression)
-        except _NOT_A_PATH as exc:
-            raise ValueError(_problem(exc)) from exc
-        if isinstance(path, CompoundJSONPath):
-            raise ValueError("'&' and '|' between paths are not supported")
-        self._query = _Query.of(path)
+            self._query = parse_query(expression)
+        except RecursionError as exc:
+            raise ValueError("nested too deep") from exc
+        except (re.error, regex.error) as exc:
+            raise ValueError(f"a regular expression in it is none: {exc}") from exc
+        self.is_definite = self._query.is_definite
 
-    def find(self, root: JsonValue, spend: Callable[[int], None]) -> list[JsonValue]:
-        """The values it leads to from *root*; *spend* is told how many nodes that took.
+    def find(self, root: JsonValue, spend: Callable[[int], None]) -> JsonValue:
+        """What it leads to from *root*; *spend* is told how many nodes that took.
 
         Raises:
-            EvaluationError: it takes too long, or its filters do not fit the values.
+            PathNotFoundError: it leads nowhere.
+            EvaluationError: it takes too long, or cannot be applied to the values.
         """
-        visits = _Visits()
-        token = _VISITS.set(visits)
+        search = _Search(root)
         try:
-            return [node.obj for node in self._query.finditer(root)]  # type: ignore[misc]  # JSON
-        except _TooLongError as exc:
+            return search.result(self._query, root)
+        except PathNotFoundError as exc:
+            if not self.is_definite:
+                return []
+            raise PathNotFoundError(str(exc) or f"No results for path: {self._text}") from None
+        except _UnfitError as exc:
             raise EvaluationError(f"Invalid path '{self._text}' : {exc}") from exc
-        except _TOO_DEEP as exc:
+        except RecursionError as exc:
             what = "the data or the path is nested too deep"
             raise EvaluationError(f"Invalid path '{self._text}' : {what}") from exc
-        except (JSONPathError, TypeError, ValueError) as exc:
-            what = "a filter cannot be applied to the data"
-            raise EvaluationError(f"Invalid path '{self._text}' : {what}") from exc
         finally:
-            _VISITS.reset(token)
-            spend(visits.nodes)
+            spend(search.visited)
 
 
-class _TooLongError(Exception):
-    pass
+class _UnfitError(Exception):
+    """Why a search cannot go on."""
 
 
-class _Visits:
-    """How many nodes a search has visited."""
+class _Search:
+    """One search through a document."""
 
-    __slots__ = ("nodes",)
+    __slots__ = ("_root", "visited")
 
-    def __init__(self) -> None:
-        self.nodes = 0
+    def __init__(self, root: JsonValue) -> None:
+        self._root = root
+        self.visited = 0
 
-    def spend(self, nodes: int) -> None:
-        self.nodes += nodes
-        if self.nodes > MAX_NODES:
-            raise _TooLongError(f"more than {MAX_NODES:,} nodes are visited")
+    def result(self, query: Query, item: JsonValue) -> JsonValue:
+        """What *query* gives: a value, or a list if it may lead to several."""
+        found = self._found(query, item)
+        if not query.is_definite:
+            return found
+        if not found:
+            raise PathNotFoundError
+        return found[-1]
 
+    def _spend(self, nodes: int) -> None:
+        self.visited += nodes
+        if self.visited > MAX_NODES:
+            raise _UnfitError(f"more than {MAX_NODES:,} nodes are visited")
 
-# Functions in filters are told nothing of the search they belong to.
-_VISITS: ContextVar[_Visits] = ContextVar("visits")
-
-
-class _Node(JSONPathMatch):
-    """A place in the data, counted; the way to it and the nodes below it are not kept."""
-
-    __slots__ = ()
-
-    def __init__(self, **members: Any) -> None:
-        _VISITS.get().spend(1)
-        super().__init__(**members)
-
-    def new_child(self, obj: object, key: int | str) -> JSONPathMatch:
-        _VISITS.get().spend(1)
-        child = _Node.__new__(_Node)
-        child._filter_context = self._filter_context
-        child.obj = obj
-        child.parent = None
-        child.path = ""
-        child.parts = ()
-        child.root = self.root
-        return child
-
-    def add_child(self, *children: JSONPathMatch) -> None:
-        pass
-
-
-class _Query(JSONPath):
-    """A path, or one in a filter, whose nodes are counted."""
-
-    __slots__ = ()
-
-    @classmethod
-    def of(cls, path: JSONPath) -> _Query:
-        return cls(env=path.env, segments=path.segments, pseudo_root=path.pseudo_root)
-
-    def finditer(self, data: Any, *, filter_context: Any = None) -> Iterable[JSONPathMatch]:
-        # The library's own takes a text for JSON and parses it.
-        root = _Node(
-            filter_context=filter_context or {},
-            obj=[data] if self.pseudo_root else data,
-            parent=None,
-            path="",
-            parts=(),
-            root=data,
-        )
-        nodes: Iterable[JSONPathMatch] = [root]
-        for segment in self.segments:
-            nodes = segment.resolve(nodes)
+    def _found(self, query: Query, item: JsonValue) -> list[JsonValue]:
+        nodes: list[JsonValue] = [self._root if query.of_root else item]
+        self._spend(1)
+        if query.is_of_all_matches:
+            *steps, call = query.steps
+            assert isinstance(call, Call)
+            matches = self._found(Query(tuple(steps), query.of_root), item)
+            return [_called_on_matches(call, matches, self._index(call, item))]
+        is_definite, descends, way = True, False, "$"
+        for place, step in enumerate(query.steps):
+            if isinstance(step, Descent):
+                is_definite, descends = False, True
+                continue
+            is_last = place == len(query.steps) - 1
+            way += _shown(step)
+            found: list[JsonValue] = []
+            for node in nodes:
+                if descends:
+                    reached = self._below(step, node, is_last)
+                else:
+                    reached = self._next(step, node, is_last, way if is_definite else None)
+                for value in reached:
+                    self._spend(1)
+                    found.append(value)
+            descends = False
+            nodes = found
+            is_definite = is_definite and Query((step,), of_root=True).is_definite
         return nodes
 
+    def _below(self, step: Step, node: JsonValue, is_last: bool) -> Iterator[JsonValue]:
+        """Where *step* leads from *node* and all that is in it."""
+        waiting = [node]
+        while waiting:
+            holder = waiting.pop()
+            if not isinstance(holder, dict | list):
+                continue
+            self._spend(1)
+            if self._fits(step, holder):
+                if isinstance(holder, list) and not is_last:
+                    yield from holder  # Jayway takes all items here, whatever the indexes
+                else:
+                    yield from self._next(step, holder, is_last, None)
+            held = list(holder.values()) if isinstance(holder, dict) else holder
+            waiting.extend(reversed(held))
 
-class _Pattern:
-    """A regular expression that is given a little time for each text.
+    def _fits(self, step: Step, holder: JsonValue) -> bool:
+        match step:
+            case Names(names):
+                return isinstance(holder, dict) and all(name in holder for name in names)
+            case Indexes() | Slice():
+                return isinstance(holder, list)
+            case Where(condition):
+                return self._holds(condition, holder)
+        return isinstance(step, Everything)
 
-    Its methods raise `_TooLongError` when that is over.
-    """
+    def _next(
+        self, step: Step, node: JsonValue, is_last: bool, way: str | None
+    ) -> Iterator[JsonValue]:
+        """Where *step* leads from *node*; *way* is all of it if it must lead somewhere."""
+        match step:
+            case Names(names):
+                if len(names) > 1 and not is_last:
+                    raise _UnfitError(
+                        f"Multi properties can only be used as path leafs: {way or _shown(step)}"
+                    )
+                if not isinstance(node, dict):
+                    if way is not None:
+                        raise PathNotFoundError(f"Missing property in path {way}")
+                elif len(names) > 1:
+                    yield {name: node[name] for name in names if name in node}
+                elif names[0] in node:
+                    yield node[names[0]]
+                elif way is not None and not is_last:
+                    raise PathNotFoundError(f"Missing property in path {way}")
+            case Indexes() | Slice() if not isinstance(node, list):
+                if way is not None:
+                    raise PathNotFoundError(f"No results for path: {way}")
+            case Indexes(indexes):
+                assert isinstance(node, list)
+                yield from (node[i] for i in indexes if -len(node) <= i < len(node))
+            case Slice():
+                assert isinstance(node, list)
+                yield from (node[i] for i in _range(step, len(node)) if -len(node) <= i)
+            case Everything():
+                if isinstance(node, dict | list):
+                    yield from node.values() if isinstance(node, dict) else node
+            case Where(condition):
+                if way is not None and not isinstance(node, dict | list):
+                    raise _UnfitError(
+                        "Filter: [?] can not be applied to primitives."
+                        f" Current context is: {dump(node)}"
+                    )
+                items = node if isinstance(node, list) else [node] if isinstance(node, dict) else []
+                yield from (item for item in items if self._holds(condition, item))
+            case Call():
+                yield _called(step, node, self._index(step, node))
 
-    __slots__ = ("_compiled",)
+    def _index(self, call: Call, node: JsonValue) -> int:
+        """The argument of `index(…)`."""
+        value = self._value(call.arguments[0], node) if call.arguments else 0
+        return value if isinstance(value, int) and not isinstance(value, bool) else 0
 
-    def __init__(self, compiled: regex.Pattern[str]) -> None:
-        self._compiled = compiled
+    def _holds(self, condition: Condition, item: JsonValue) -> bool:
+        self._spend(1)
+        match condition:
+            case Several(conditions, is_all):
+                return (all if is_all else any)(self._holds(each, item) for each in conditions)
+            case Not(negated):
+                return not self._holds(negated, item)
+            case Exists(query):
+                try:
+                    found = self._found(query, item)
+                except PathNotFoundError:
+                    return False
+                return bool(found) or not (
+                    query.is_definite or any(isinstance(step, Descent) for step in query.steps)
+                )
+            case Comparison(left, operator, right) if operator == MATCHES:
+                return self._matches(left, right, item)
+            case Comparison(left, operator, right):
+                values = self._value(left, item), self._value(right, item)
+                for value in values:
+                    if isinstance(value, str | list):
+                        self._spend(len(value) >> 3)
+                return COMPARISONS[operator](*values)
 
-    def fullmatch(self, text: str) -> bool:
-        return _timed(lambda seconds: self._compiled.fullmatch(text, timeout=seconds))
-
-    def search(self, text: str) -> bool:
-        return _timed(lambda seconds: self._compiled.search(text, timeout=seconds))
-
-
-def _timed(match: Callable[[float], object]) -> bool:
-    for seconds, nodes in _PATIENCE:
-        _VISITS.get().spend(nodes)
+    def _value(self, operand: Operand, item: JsonValue) -> object:
+        if isinstance(operand, Constant):
+            return operand.value
+        if isinstance(operand, Pattern):
+            return NOTHING
         try:
-            return match(seconds) is not None
-        except TimeoutError:
-            pass
-    raise _TooLongError("a regular expression takes too long")
+            return self.result(operand, item)
+        except PathNotFoundError:
+            return NOTHING
+
+    def _matches(self, left: Operand, right: Operand, item: JsonValue) -> bool:
+        if isinstance(left, Pattern):
+            left, right = right, left
+        if not isinstance(right, Pattern) or isinstance(left, Pattern):
+            return False
+        value = self._value(left, item)
+        return any(
+            self._is_match(right.compiled, each)
+            for each in (value if isinstance(value, list) else [value])
+        )
+
+    def _is_match(self, pattern: regex.Pattern[str], value: object) -> bool:
+        text = value if isinstance(value, str) else ""
+        if isinstance(value, bool | int | float):
+            text = dump(value)
+        for seconds, nodes in _PATIENCE:
+            self._spend(nodes)
+            try:
+                return pattern.fullmatch(text, timeout=seconds) is not None
+            except TimeoutError:
+                pass
+        raise _UnfitError("a regular expression takes too long")
 
 
-class _Match(Match):
-    def check_cache(self, pattern: str) -> Any:
-        return _timed_pattern(super().check_cache(pattern))
+def _shown(step: Step) -> str:
+    match step:
+        case Names(names):
+            return "[" + ", ".join(f"'{name}'" for name in names) + "]"
+        case Indexes(indexes):
+            return "[" + ",".join(map(str, indexes)) + "]"
+    return ""  # what comes after it need not be there
 
 
-class _Search(Search):
-    def check_cache(self, pattern: str) -> Any:
-        return _timed_pattern(super().check_cache(pattern))
+def _range(step: Slice, length: int) -> range:
+    """The indexes of a slice; only the ends that are missing count from the other end."""
+    first, last = step.first, step.last
+    if last is None:
+        assert first is not None
+        return range(max(0, first + length if first < 0 else first), length)
+    if first is None:
+        return range(min(length, last + length if last < 0 else last))
+    return range(first, min(length, last))
 
 
-def _timed_pattern(compiled: regex.Pattern[str] | None) -> _Pattern | None:
-    return None if compiled is None else _Pattern(compiled)
+def _called(call: Call, node: JsonValue, index: int) -> JsonValue:
+    """What a function gives; Step Functions has no results for those of numbers and texts."""
+    if call.name in ("length", "size"):
+        return len(node) if isinstance(node, dict | list) else None
+    if call.name == "keys" and isinstance(node, dict):
+        return [*node]
+    place = {"first": 0, "last": -1, "index": index}.get(call.name)
+    if place is None or not isinstance(node, list) or not -len(node) <= place < len(node):
+        raise PathNotFoundError
+    return node[place]
 
 
-class _Parser(Parser):
-    def parse_absolute_query(self, stream: TokenStream) -> BaseExpression:
-        return _counted(super().parse_absolute_query(stream))
-
-    def parse_relative_query(self, stream: TokenStream) -> BaseExpression:
-        return _counted(super().parse_relative_query(stream))
-
-    def parse_regex(self, stream: TokenStream) -> BaseExpression:
-        literal = super().parse_regex(stream)
-        assert isinstance(literal, RegexLiteral)
-        found = literal.value
-        flags = "".join(name for flag, name in literal.RE_FLAG_MAP.items() if found.flags & flag)
-        source = f"(?{flags}){found.pattern}" if flags else found.pattern
-        literal.value = _Pattern(regex.compile(source))  # type: ignore[assignment]  # is asked to match only
-        return literal
-
-
-def _counted(expression: BaseExpression) -> BaseExpression:
-    assert isinstance(expression, FilterQuery)
-    expression.path = _Query.of(expression.path)
-    return expression
-
-
-class _Environment(JSONPathEnvironment):
-    parser_class = _Parser
-
-    def setup_function_extensions(self) -> None:
-        super().setup_function_extensions()
-        self.function_extensions["match"] = _Match(thread_safe=True)
-        self.function_extensions["search"] = _Search(thread_safe=True)
-
-    def compare(self, left: object, operator: str, right: object) -> bool:
-        if operator in ("in", "contains"):
-            holder = right if operator == "in" else left
-            if isinstance(holder, list | dict | str):
-                _VISITS.get().spend(len(holder) // _COMPARISONS_PER_NODE)
-        return super().compare(left, operator, right)
-
-
-_ENVIRONMENT = _Environment()
-
-
-def _problem(exc: Exception) -> str:
-    """Why there is no path, in one line."""
-    if isinstance(exc, _TOO_DEEP):
-        return "nested too deep"
-    if isinstance(exc, re.error | regex.error):
-        return f"a regular expression in it is none: {exc}"
-    if isinstance(exc, JSONPathError):
-        return str(exc.args[0] if exc.args else exc).splitlines()[0]
-    return "a number in it is too large or not a whole one"
+def _called_on_matches(call: Call, matches: list[JsonValue], index: int) -> JsonValue:
+    if call.name in ("length", "size"):
+        return sum(len(match) for match in matches if isinstance(match, dict | list))
+    return _called(call, matches, index)

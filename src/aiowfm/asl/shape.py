@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -108,6 +109,8 @@ def shape_problems(model: type[BaseModel], document: object, *, called: str) -> 
         Finding(
             pointer=pointer,
             message=_in_words(errors, pointer, document, (model, called)),
+            aws=_in_aws_words(errors),
+            at=pointer[:-1] if errors[0]["type"] == "extra_forbidden" else None,
             missing=str(errors[0]["loc"][-1]) if errors[0]["type"] == "missing" else None,
         )
         for (pointer, _), errors in by_place.items()
@@ -156,6 +159,24 @@ def _in_words(
     ]
     what = "the name of a state" if last == "[key]" else label(pointer)
     return f"{what} must be {' or '.join(expected)}, not {shown(first['input'])}"
+
+
+def _in_aws_words(errors: Sequence[ErrorDetails]) -> str | None:
+    for error in errors:
+        limits = error.get("ctx", {})
+        match error["type"]:
+            case "extra_forbidden":
+                return f"Field '{error['loc'][-1]}' is not supported"
+            case "greater_than_equal":
+                return f"Minimum value is {limits['ge']}"
+            case "less_than_equal":
+                return f"Maximum value is {limits['le']}"
+            case "too_short":
+                return "Value cannot be empty"
+            case "literal_error":
+                values = re.findall(r"'([^']*)'", str(limits.get("expected")))
+                return f"Value should be one of the following: [{', '.join(values)}]"
+    return None
 
 
 def _rather(model: type[BaseModel], field: str) -> str:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 from aiowfm.asl.state_rules import FORBIDDEN_IN_NAMES
 from aiowfm.local.errors import ServiceError
 from aiowfm.names import ActivityArn, ExecutionArn, StateMachineArn
+
+_ROLE = re.compile(r"arn:[\w-]+:iam::\d{12}:role/\S+", re.ASCII)
 
 
 class Arns:
@@ -39,6 +43,29 @@ def checked_arn(arn: str, *kinds: str) -> str:
     if parts[5] not in kinds:
         message = f"Invalid Arn: 'Resource type not valid in this context: {parts[5]}'"
         raise ServiceError("InvalidArn", message)
+    return arn
+
+
+def without_label(arn: str) -> str:
+    """*arn* of a state machine, which must not be that of a distributed Map in it.
+
+    Raises:
+        ServiceError: ValidationException.
+    """
+    if "/" in arn.split(":")[6]:
+        message = f"The ARN of a Distributed Map state is not supported by this operation: '{arn}'"
+        raise ServiceError("ValidationException", message)
+    return arn
+
+
+def checked_role(arn: str) -> str:
+    """*arn*, which must name an IAM role.
+
+    Raises:
+        ServiceError: InvalidArn.
+    """
+    if not _ROLE.fullmatch(arn):
+        raise ServiceError("InvalidArn", f"Invalid Role Arn: '{arn}'")
     return arn
 
 

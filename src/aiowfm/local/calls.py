@@ -5,11 +5,13 @@ from __future__ import annotations
 import functools
 import logging
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol, TypeAlias
 
 import anyio
 
+from aiowfm.asl.errors import RUNTIME
+from aiowfm.asl.frames import Visit
 from aiowfm.asl.messages import (
     CallService,
     TaskEvent,
@@ -18,8 +20,10 @@ from aiowfm.asl.messages import (
     TaskSucceeded,
 )
 from aiowfm.asl.payload import JsonValue, Payload, dump
+from aiowfm.asl.recovery import located
 from aiowfm.asl.resources import ServiceResource, service_resource
 from aiowfm.errors import AiowfmError, BackendError, BackendUnavailableError
+from aiowfm.local import integration_rules
 from aiowfm.local.errors import UNAVAILABLE, ServiceError
 from aiowfm.local.queues import MessageSender, Queues, SentMessage
 from aiowfm.local.runs import Run
@@ -34,22 +38,16 @@ _CLIENT_FAILED = "SdkClientException"
 
 Send: TypeAlias = Callable[[], Awaitable[SentMessage]]
 
-_PATTERNS = {
-    ("sqs", "sendMessage"): (None, "waitForTaskToken"),
-    ("states", "startExecution"): (None, "sync", "sync:2", "waitForTaskToken"),
-}
-_SHOWN = ", ".join(
-    f"{service}:{action}" + (f".{pattern}" if pattern else "")
-    for (service, action), patterns in _PATTERNS.items()
-    for pattern in patterns
-)
-
 
 class Tasks(Protocol):
     """The tasks that services are called for."""
 
     def awaits(self, task: TaskId) -> bool:
         """Whether this task still waits."""
+        ...
+
+    def waiting_for(self, task: TaskId) -> Visit | None:
+        """The stay in a state that waits for *task*, where an execution has it."""
         ...
 
     def apply(self, task: TaskId, event: TaskEvent) -> bool:
@@ -91,11 +89,11 @@ class ServiceCalls:
     def refusal(self, resource: str) -> str | None:
         """Why no Task with this resource can run, or None if it can."""
         called = service_resource(resource)
-        if called and called.pattern in _PATTERNS.get((called.service, called.action), ()):
+        if called and integration_rules.is_run(called):
             return None
         return (
             f"The embedded engine does not run the resource {resource}: it runs activities,"
-            f" {_SHOWN}"
+            f" {', '.join(integration_rules.RESOURCES)}"
         )
 
     def call(self, task: TaskId, command: CallService) -> None:
@@ -103,8 +101,9 @@ class ServiceCalls:
         if not self._tasks.awaits(task):
             return
         parameters = command.parameters.value
-        if not isinstance(parameters, dict):
-            self._fail(task, "States.Runtime", "the parameters of a service are an object")
+        faults = integration_rules.faults(command.resource, parameters)
+        if faults or not isinstance(parameters, dict):
+            self._refuse(task, command, faults)
         elif command.resource.service == "sqs":
             self._send_message(task, command.resource, parameters)
         else:
@@ -125,10 +124,7 @@ class ServiceCalls:
     def _send_message(
         self, task: TaskId, resource: ServiceResource, parameters: dict[str, JsonValue]
     ) -> None:
-        url, body = parameters.get("QueueUrl"), parameters.get("MessageBody")
-        if not isinstance(url, str) or body is None:
-            self._fail(task, "SQS.SqsException", "QueueUrl and MessageBody are required")
-            return
+        url, body = str(parameters["QueueUrl"]), parameters["MessageBody"]
         text = body if isinstance(body, str) else dump(body)
         if self.sender is None:
             self._sent(task, resource, self._queues.send(url, text))
@@ -182,11 +178,13 @@ class ServiceCalls:
     async def _start_execution(
         self, task: TaskId, resource: ServiceResource, parameters: dict[str, JsonValue]
     ) -> None:
-        arn, name = parameters.get("StateMachineArn"), parameters.get("Name")
+        if not self._tasks.awaits(task):
+            return  # it was given up before this had its turn, or its turn again
+        arn, name = str(parameters["StateMachineArn"]), parameters.get("Name")
         data = parameters.get("Input")
         text = "{}" if data is None else data if isinstance(data, str) else dump(data)
         try:
-            child = await self._begin_execution(str(arn), None if name is None else str(name), text)
+            child = await self._begin_execution(arn, None if name is None else str(name), text)
         except ServiceError as exc:
             if exc.code == UNAVAILABLE:
                 raise  # it is tried again
@@ -208,6 +206,17 @@ class ServiceCalls:
         """The service answered: that is the result, or the wait begins."""
         made = TaskSucceeded if resource.pattern is None else TaskSubmitted
         self._tasks.apply(task, made(task.event_id, Payload(answer)))
+
+    def _refuse(self, task: TaskId, command: CallService, faults: Sequence[str]) -> None:
+        """Fail a task whose parameters are not what its service takes."""
+        visit = self._tasks.waiting_for(task)
+        state = None if visit is None else visit.state
+        field = "Parameters" if getattr(state, "arguments", None) is None else "Arguments"
+        cause = (
+            f"The {field} '{command.parameters.text}' could not be used to start the Task:"
+            f" [{', '.join(faults)}]"
+        )
+        self._fail(task, RUNTIME, cause if visit is None else located(visit, cause))
 
     def _fail(self, task: TaskId, error: str, cause: str) -> None:
         self._tasks.apply(task, TaskFailed(task.event_id, error, cause))

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 import anyio.to_thread
 
 from aiowfm.asl import rules
-from aiowfm.asl.findings import LABEL, SCHEMA, Finding, Pointer
+from aiowfm.asl.findings import LABEL, NO_END, SCHEMA, Finding, Pointer
+from aiowfm.asl.key_rules import repeated_keys
 from aiowfm.asl.model import StateMachine as Definition
 from aiowfm.asl.payload import parse
+from aiowfm.local import integration_rules
 from aiowfm.local.errors import ServiceError
 
 MAX_DEFINITION_BYTES = 1_048_576  # UTF-8; CreateStateMachine.definition
@@ -63,7 +65,9 @@ def diagnostics(text: str, type: str = "STANDARD") -> list[Diagnostic]:
         return [_not_json(text, exc)]
     if not isinstance(document, dict):
         return [Diagnostic(code=SCHEMA, message="Definition must be a valid JSON object")]
-    found = rules.problems(document, express=type == "EXPRESS")
+    found = rules.problems(document, express=type == "EXPRESS", arns=True, warnings=True)
+    found += integration_rules.problems(document)
+    found += repeated_keys(text)
     shown = list(in_aws_words(found, text))
     return sorted(shown, key=lambda each: each.severity != "ERROR")
 
@@ -76,12 +80,16 @@ def refusal(diagnostics: Iterable[Diagnostic]) -> ServiceError | None:
     for each in errors:
         if each.code == LABEL:
             return ServiceError("InvalidDefinition", each.message)
-    listed = ", ".join(
-        f"{each.code}: {each.message}"
-        + (f" at {each.location}" if each.location and each.code != NOT_JSON else "")
-        for each in errors
-    )
+    listed = ", ".join(f"{each.code}: {each.message}{_whereabouts(each)}" for each in errors)
     return ServiceError("InvalidDefinition", f"Invalid State Machine Definition: '{listed}'")
+
+
+def _whereabouts(diagnostic: Diagnostic) -> str:
+    if diagnostic.code == NO_END:
+        return " at null"  # as AWS writes it
+    if diagnostic.location and diagnostic.code != NOT_JSON:
+        return f" at {diagnostic.location}"
+    return ""
 
 
 def _parsed(text: str, type: str) -> Definition:
@@ -115,7 +123,7 @@ def in_aws_words(found: Iterable[Finding], text: str) -> Iterable[Diagnostic]:
         yield Diagnostic(
             code=finding.code,
             message=message,
-            location=_location(finding.pointer),
+            location=_place(finding),
             severity=finding.severity.upper(),
         )
     for pointer, fields in missing.items():
@@ -124,6 +132,12 @@ def in_aws_words(found: Iterable[Finding], text: str) -> Iterable[Diagnostic]:
             message=f"These fields are required: [{', '.join(reversed(fields))}]",
             location=_location(pointer),
         )
+
+
+def _place(finding: Finding) -> str | None:
+    if finding.code == NO_END:
+        return None
+    return _location(finding.pointer if finding.at is None else finding.at)
 
 
 def _location(pointer: Pointer) -> str:

@@ -14,7 +14,7 @@ from aiowfm.asl.model import MapState, StateMachine
 from aiowfm.asl.payload import Payload
 from aiowfm.local.executions import definition_at
 from aiowfm.local.machines import Revision
-from aiowfm.local.map_runs import MapRun
+from aiowfm.local.map_runs import MapRun, item_count
 from aiowfm.local.runs import Origin, Run
 from aiowfm.local.tokens import TaskId
 
@@ -61,14 +61,6 @@ class _Distributed:
     @property
     def place(self) -> tuple[str | int, ...]:
         return self.parent.origin.place + self.command.place
-
-    def items(self, payload: Payload) -> int:
-        """How many items a child gets."""
-        value = payload.value
-        if self.is_batched and isinstance(value, dict):
-            items = value.get("Items")
-            return len(items) if isinstance(items, list) else 1
-        return 1
 
 
 class Distribution:
@@ -263,7 +255,8 @@ class Distribution:
     def _count(self, going_on: _Distributed, state: str, change: int, payload: Payload) -> None:
         """Count a child and its items as being, or no longer being, in *state*."""
         going_on.record.executions[state] += change
-        going_on.record.items[state] += change * going_on.items(payload)
+        items = item_count(payload, is_batched=going_on.is_batched)
+        going_on.record.items[state] += change * items
 
 
 def _is_batched(run: Run, command: StartMapRun) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+import math
 import random
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -18,7 +19,7 @@ from anyio.abc import TaskGroup
 from aiowfm.asl import messages, model
 from aiowfm.asl.context import ExecutionFacts
 from aiowfm.asl.frames import Visit
-from aiowfm.asl.history import HistoryEvent
+from aiowfm.asl.history import MAX_EVENTS, HistoryEvent
 from aiowfm.asl.interpreter import Interpreter, Progress
 from aiowfm.asl.map_runs import processor_at
 from aiowfm.asl.messages import (
@@ -119,13 +120,11 @@ class Executions:
         """The execution of this number, if it is under way."""
         return self._live.get(number)
 
-    def running_of(self, machine: Machine) -> list[Run]:
-        """The executions of a machine that are running."""
-        return [
-            run
-            for run in self._live.values()
-            if run.machine is machine and run.interpreter is not None
-        ]
+    def has_running(self, machine: Machine) -> bool:
+        """Whether executions of a machine are running."""
+        return any(
+            run.machine is machine and run.interpreter is not None for run in self._live.values()
+        )
 
     async def find(self, arn: str) -> Run | None:
         """The newest execution of this ARN."""
@@ -374,6 +373,7 @@ class Executions:
             random=lambda event_id: random.Random(f"{run.arn}#{event_id}").random(),
             refuses=self._refuses,
             token=lambda event_id: self._token(TaskId(run.number, event_id)),
+            max_events=math.inf if run.machine.is_express else MAX_EVENTS,
         )
 
     def _refuses(self, resource: str) -> str | None:
@@ -404,12 +404,19 @@ class Executions:
             progress = interpreter.give_up(
                 "The embedded engine failed; its log says why.", self._now()
             )
-        if progress.events:
-            self._store.append(run.number, progress.events)
+        events = progress.events
+        if run.machine.is_express:
+            # Nobody can read their histories, which have no limit: where they are cut off,
+            # they begin anew.
+            events = [event for event in events if event.type == "ExecutionStarted"]
+        if events:
+            self._store.append(run.number, events)
         for command in progress.commands:
             self._carry_out(run, command)
         if interpreter.status != "RUNNING":
             self._finish(run, interpreter)
+        elif run.machine.is_deleting and any(map(_is_transition, progress.events)):
+            self.stop(run, None, None)
         elif interpreter.has_more:
             self.later(functools.partial(self._continue, run))
 
@@ -450,6 +457,10 @@ class Executions:
         self._store.when_kept(functools.partial(self._leave, run))
         if self._surroundings is not None:
             self.later(functools.partial(self._surroundings.finished, run))
+
+
+def _is_transition(event: HistoryEvent) -> bool:
+    return event.type.endswith("StateEntered")
 
 
 def heartbeat_key(task: TaskId) -> str:

@@ -13,7 +13,7 @@ from weakref import WeakValueDictionary
 from aiowfm.asl.model import StateMachine as Definition
 from aiowfm.local import definitions
 from aiowfm.local.aliases import Alias, Route
-from aiowfm.local.arns import Arns, checked_arn
+from aiowfm.local.arns import Arns, checked_arn, without_label
 from aiowfm.local.errors import ServiceError
 from aiowfm.local.storage.store import Store, numbered
 from aiowfm.names import StateMachineArn
@@ -81,6 +81,7 @@ class Machine:
     Attributes:
         id: Its place among all machines; one that is made again under its name has another.
         newest_version: The highest number that was ever published; none is used twice.
+        is_deleting: Whether it goes when the last of its executions has ended.
     """
 
     id: int
@@ -93,11 +94,27 @@ class Machine:
     versions: dict[int, Version] = field(default_factory=dict)
     newest_version: int = 0
     aliases: dict[str, Alias] = field(default_factory=dict)
+    is_deleting: bool = False
     is_deleted: bool = False
 
     @property
     def is_express(self) -> bool:
         return self.type == "EXPRESS"
+
+    @property
+    def status(self) -> str:
+        """As DescribeStateMachine gives it."""
+        return "DELETING" if self.is_deleting else "ACTIVE"
+
+    def check(self) -> None:
+        """See that something may begin on it, or be changed about it.
+
+        Raises:
+            ServiceError: StateMachineDeleting.
+        """
+        if self.is_deleting:
+            message = f"State Machine is being deleted: '{self.arn}'"
+            raise ServiceError("StateMachineDeleting", message)
 
     def version_arn(self, number: int) -> StateMachineArn:
         return StateMachineArn(f"{self.arn}:{number}")
@@ -179,6 +196,7 @@ class Machines:
             "versions": versions,
             "newest_version": machine.newest_version,
             "aliases": [asdict(alias) for alias in machine.aliases.values()],
+            "is_deleting": machine.is_deleting,
             "is_deleted": machine.is_deleted,
         }
         self._store.put(_MACHINE, numbered(machine.id), json.dumps(document))
@@ -205,6 +223,10 @@ class Machines:
     def names(self) -> list[str]:
         return sorted(self._machines)
 
+    def all(self) -> list[Machine]:
+        """All that are not deleted."""
+        return list(self._machines.values())
+
     def find(self, name: str) -> Machine | None:
         return self._machines.get(name)
 
@@ -219,14 +241,26 @@ class Machines:
             raise missing(arn)
         return target.machine
 
+    def active(self, arn: str) -> Target:
+        """What *arn* stands for, where something may begin on it.
+
+        Raises:
+            ServiceError: as `target`, and StateMachineDeleting.
+        """
+        target = self.target(arn)
+        target.machine.check()
+        return target
+
     def target(self, arn: str) -> Target:
         """What *arn* stands for; of an alias, one of its versions as the weights have it.
 
         Raises:
-            ServiceError: InvalidArn, StateMachineDoesNotExist.
+            ServiceError: InvalidArn, StateMachineDoesNotExist, ValidationException.
         """
         name, _, qualifier = (
-            checked_arn(arn, "stateMachine").partition(":stateMachine:")[2].partition(":")
+            without_label(checked_arn(arn, "stateMachine"))
+            .partition(":stateMachine:")[2]
+            .partition(":")
         )
         machine = self._machines.get(name)
         if machine is None or not arn.startswith(machine.arn):
@@ -260,7 +294,9 @@ class Machines:
             )
             self._machines[name] = self._by_id[machine.id] = machine
             self.save(machine)
-        elif _identity(machine.type, machine.revision.settings) != _identity(type, settings):
+            return machine
+        machine.check()
+        if _identity(machine.type, machine.revision.settings) != _identity(type, settings):
             message = f"State Machine Already Exists: '{machine.arn}'"
             raise ServiceError("StateMachineAlreadyExists", message)
         return machine

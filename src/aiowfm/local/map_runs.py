@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 
+from aiowfm.asl.payload import Payload
 from aiowfm.local.arns import checked_arn
 from aiowfm.local.errors import ServiceError
 from aiowfm.local.storage.store import Store
@@ -57,6 +58,15 @@ class MapRun:
         """Begin to count again."""
         self.executions, self.items = _no_counts(), _no_counts()
         self.pending_redrive = 0
+
+
+def item_count(payload: Payload, *, is_batched: bool) -> int:
+    """How many items a child execution gets with its input."""
+    value = payload.value
+    if is_batched and isinstance(value, dict):
+        items = value.get("Items")
+        return len(items) if isinstance(items, list) else 1
+    return 1
 
 
 class MapRuns:

@@ -12,6 +12,7 @@ import anyio.lowlevel
 from aiowfm.asl.history import HistoryEvent
 from aiowfm.asl.resources import service_resource
 from aiowfm.errors import ConfigError
+from aiowfm.local import deletion
 from aiowfm.local.executions import HEARTBEAT, heartbeat_key
 from aiowfm.local.runs import Run, run_of
 from aiowfm.local.storage.rows import ExecutionRow
@@ -41,6 +42,9 @@ async def recover(service: Service) -> None:
     service.executions.know(arns, newest)
     for run in await _resume_all(service):
         await _settle(service, run)
+    await service.integrations.nested.load()
+    for machine in service.machines.all():
+        deletion.go_on(service, machine)
 
 
 async def _recover_settings(service: Service) -> None:
@@ -79,6 +83,9 @@ async def _resume_all(service: Service) -> list[Run]:
                 at = heartbeats.get(heartbeat_key(TaskId(run.number, event_id)))
                 if at is not None:
                     run.heartbeats[event_id] = at
+            run.interpreter = interpreter
+            for task, child in _nested(run):
+                service.integrations.nested.note(task, child)
             service.executions.resume(run, interpreter)
             resumed.append(run)
             await anyio.lowlevel.checkpoint()
@@ -99,19 +106,26 @@ def _running(
 
 async def _settle(service: Service, run: Run) -> None:
     """Do what was cut off between the end of one execution and what follows for another."""
-    interpreter = run.interpreter
-    if interpreter is None:
+    if run.interpreter is None:
         return
     map_run = run.origin.map_run_arn
     if map_run is not None and service.map_runs.live(map_run) is None:
         service.executions.stop(run, None, None)
         return
-    for event_id, visit in list(interpreter.tasks.items()):
+    for task, arn in _nested(run):
+        child = await service.executions.find(arn)
+        if child is not None:
+            service.integrations.nested.await_end(task, child)
+
+
+def _nested(run: Run) -> list[tuple[TaskId, str]]:
+    """The tasks of *run* that wait for executions, with the ARNs of these."""
+    found: list[tuple[TaskId, str]] = []
+    for event_id, visit in run.interpreter.tasks.items() if run.interpreter else ():
         called = service_resource(getattr(visit.state, "resource", ""))
         answer = None if visit.task is None else visit.task.answer
         if called is not None and called.is_sync and answer is not None:
             started = answer.value
             assert isinstance(started, dict)  # it is what StartExecution answers
-            child = await service.executions.find(str(started["ExecutionArn"]))
-            if child is not None:
-                service.integrations.await_end(TaskId(run.number, event_id), child)
+            found.append((TaskId(run.number, event_id), str(started["ExecutionArn"])))
+    return found

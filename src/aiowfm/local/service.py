@@ -16,11 +16,11 @@ from typing import Any
 
 import anyio
 
-from aiowfm.asl.history import MAX_EVENTS, HistoryEvent
+from aiowfm.asl.history import HistoryEvent
 from aiowfm.asl.messages import ActivityStarted, TaskEvent, TaskFailed, TaskHeartbeat, TaskSucceeded
 from aiowfm.asl.payload import Payload
 from aiowfm.errors import ConfigError
-from aiowfm.local import definitions
+from aiowfm.local import definitions, redrives
 from aiowfm.local.activities import Activities, Activity
 from aiowfm.local.arns import Arns, checked_name
 from aiowfm.local.calls import ServiceCalls
@@ -41,10 +41,6 @@ from aiowfm.local.tags import merged
 from aiowfm.local.tokens import TaskId, TokenMint
 from aiowfm.names import StateMachineArn
 from aiowfm.ports import MAX_PAYLOAD_BYTES, ActivityTask, TaskToken
-
-_DAY_SECONDS = 24 * 60 * 60.0
-REDRIVABLE_SECONDS = 14 * _DAY_SECONDS  # since an execution ended (RedriveExecution)
-LONGEST_EXECUTION_SECONDS = 365 * _DAY_SECONDS  # Step Functions quota, redrives included
 
 
 class Service:
@@ -93,7 +89,7 @@ class Service:
             self.executions,
             self.queues,
             self.begin_execution,
-            self.integrations.await_end,
+            self.integrations.nested.await_end,
             sender,
         )
         self.executions.surround(self.integrations)
@@ -242,6 +238,7 @@ class Service:
     ) -> StateMachineArn:
         """Replace a definition; the ARN or, with *publish*, that of the new version."""
         machine = self.machines.own(arn)
+        machine.check()
         model = await definitions.parsed(definition, machine.type)
         self.machines.change(
             machine, Settings(text=definition, role_arn=role_arn), model, self.now()
@@ -271,13 +268,13 @@ class Service:
         """As `start_execution`, without waiting until that is kept."""
         self.store.check()
         value = _json(input, "InvalidExecutionInput", "Invalid State Machine Execution Input")
-        target = self.machines.target(machine_arn)
+        target = self.machines.active(machine_arn)
         name = checked_name(name or str(uuid.uuid4()))
         run = None
         if not target.machine.is_express:
             run = await self._running(target, name, value)
         # Asking may have taken a while: the machine can be another by now, or gone.
-        return run or self._start(self.machines.target(machine_arn), name, value)
+        return run or self._start(self.machines.active(machine_arn), name, value)
 
     async def describe_execution(self, arn: str) -> Run:
         return await self.executions.get(arn)
@@ -308,31 +305,9 @@ class Service:
         """
         self.store.check()
         with self.retention.holding(arn):
-            run = await self.executions.get(arn)
-            if token is None or run.redrive_token != token:
-                reason = await self.not_redrivable(run)
-                if run.origin.map_run_arn is not None:
-                    reason = "A child of a Map run is redriven with its Map run"
-                if reason is not None:
-                    raise ServiceError(
-                        "ExecutionNotRedrivable", f"Execution Not Redrivable: '{reason}'"
-                    )
-                run = await self.executions.redrive(run, token)
+            run = await redrives.redrive(self, arn, token)
         await self.flushed()
         return run
-
-    async def not_redrivable(self, run: Run) -> str | None:
-        """Why an execution cannot be redriven (API reference, DescribeExecution)."""
-        if run.status in ("RUNNING", "SUCCEEDED"):
-            return f"Execution is {run.status} and cannot be redriven"
-        if self.now() - (run.stopped_at or run.started_at) > REDRIVABLE_SECONDS:
-            return "Execution redrivable period exceeded"
-        if self.now() - run.started_at > LONGEST_EXECUTION_SECONDS:
-            return "Execution has exceeded the max execution time"
-        newest = await self.store.history(run.number, limit=1, descending=True)
-        if newest and newest[0].id >= MAX_EVENTS - 1:
-            return "Execution history event limit exceeded"
-        return None
 
     def map_run_changed(self, run: MapRun) -> None:
         """Let a Map run go on under the limits it has now."""

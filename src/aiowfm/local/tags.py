@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from aiowfm.local.errors import ServiceError
 
 MAX_TAGS = 50  # Step Functions quota: tags of one resource
+MAX_KEY_CHARACTERS = 128  # Tag.key
+MAX_VALUE_CHARACTERS = 256  # Tag.value
+_RESERVED = "aws:"  # in any case
+_ALLOWED = re.compile(r"[\w\s.:/=+\-@]*")
 
 
 def as_tags(shown: Sequence[Mapping[str, str]] | None) -> dict[str, str]:
     """Tags by key, from their form in the API; of two with one key the later counts.
 
     Raises:
-        ServiceError: TooManyTags.
+        ServiceError: TooManyTags, ValidationException.
     """
     if shown is not None and len(shown) > MAX_TAGS:
         message = f"Too many tags: {len(shown)} are given, and {MAX_TAGS} are allowed"
         raise ServiceError("TooManyTags", message)
-    return {tag.get("key", ""): tag.get("value", "") for tag in shown or ()}
+    tags = {tag.get("key", ""): tag.get("value", "") for tag in shown or ()}
+    for key, value in tags.items():
+        _check(key, value)
+    return tags
 
 
 def as_aws(tags: Mapping[str, str]) -> list[dict[str, str]]:
@@ -37,3 +45,17 @@ def merged(arn: str, old: Mapping[str, str], new: Mapping[str, str]) -> dict[str
         message = f"Too many tags: '{arn}' would have {len(tags)}, and {MAX_TAGS} are allowed"
         raise ServiceError("TooManyTags", message)
     return tags
+
+
+def _check(key: str, value: str) -> None:
+    if not 1 <= len(key) <= MAX_KEY_CHARACTERS:
+        problem = f"The key of a tag has 1 to {MAX_KEY_CHARACTERS} characters: '{key}'"
+    elif len(value) > MAX_VALUE_CHARACTERS:
+        problem = f"The value of the tag '{key}' has more than {MAX_VALUE_CHARACTERS} characters"
+    elif key.lower().startswith(_RESERVED):
+        problem = f"The key of a tag must not begin with '{_RESERVED}': '{key}'"
+    elif not _ALLOWED.fullmatch(key + value):
+        problem = f"The tag '{key}' has characters other than letters, digits, spaces and _.:/=+-@"
+    else:
+        return
+    raise ServiceError("ValidationException", problem)

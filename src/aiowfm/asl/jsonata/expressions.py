@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 from aiowfm.asl.jsonata.evaluation import Entropy, Evaluation
 from aiowfm.asl.jsonata.functions import FUNCTIONS
 from aiowfm.asl.jsonata.library import JException, deep_stack
-from aiowfm.asl.jsonata.tree import ACCIDENTS, names_in, parsed
+from aiowfm.asl.jsonata.tree import names_in, parsed
 from aiowfm.asl.jsonata.values import (
     MAX_HEIGHT,
     NULL,
@@ -101,7 +101,8 @@ class Expression:
             raise JsonataError(error.error if known else "", _text(message(error))) from error
         except (RecursionError, MemoryError) as error:
             raise JsonataError(OUT_OF_BOUNDS, message(too_deep())) from error
-        except ACCIDENTS as error:
+        except Exception as error:
+            # The library raises whatever its Python happens to raise.
             raise JsonataError("", _text(str(error)) or type(error).__name__) from error
         finally:
             spend(_STEPS_TO_BEGIN + evaluation.spent)

@@ -4,27 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any, Final
-
-import regex
+from typing import Any
 
 from aiowfm.asl.jsonata.functions import strict
 from aiowfm.asl.jsonata.library import JException, Parser
 from aiowfm.asl.jsonata.strings import compiled
 from aiowfm.asl.jsonata.values import Node, fail, message
 
-# Everything that the library raises for want of a better error.
-ACCIDENTS: Final = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    LookupError,
-    MemoryError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    regex.error,
-)
 _SURROGATES = re.compile(r"(?<!\\)\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
 
 
@@ -84,7 +70,8 @@ def parsed(text: str) -> Node:
     except IndexError as error:
         code = "S0106" if "/*" in text else "S0207"
         raise InvalidExpressionError(code, message(fail(code)), len(text)) from error
-    except ACCIDENTS as error:
+    except Exception as error:
+        # The library raises whatever its Python happens to raise.
         codes = (code for code, text in JException.error_codes.items() if text == str(error))
         raise InvalidExpressionError(next(codes, ""), str(error), parser.lexer.position) from error
     # Each node keeps its parser, and with it all the symbols there are.

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 async def create_state_machine_alias(service: Service, request: Request) -> Answer:
     machine, routes = _routed(service, request["routingConfiguration"])
+    machine.check()
     name, description = request["name"], request.get("description", "")
     alias = machine.aliases.get(name)
     if alias is None:
@@ -37,6 +38,7 @@ async def create_state_machine_alias(service: Service, request: Request) -> Answ
 
 async def update_state_machine_alias(service: Service, request: Request) -> Answer:
     machine, alias = _found(service, request["stateMachineAliasArn"])
+    machine.check()
     if not request.keys() & {"description", "routingConfiguration"}:
         raise ServiceError(
             "ValidationException",
@@ -80,7 +82,7 @@ async def describe_state_machine_alias(service: Service, request: Request) -> An
 async def list_state_machine_aliases(service: Service, request: Request) -> Answer:
     """List the aliases of a machine, or those that lead to a version of one."""
     arn = checked_arn(request["stateMachineArn"], "stateMachine")
-    machine = service.machines.get(arn)
+    machine = service.machines.active(arn).machine
     aliases = [
         alias
         for alias in sorted(machine.aliases.values(), key=lambda alias: alias.name)

@@ -6,9 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
 from aiowfm.asl.history import HistoryEvent, as_aws
+from aiowfm.asl.map_runs import processor_at
+from aiowfm.asl.model import MapState
+from aiowfm.local import redrives
 from aiowfm.local.aliases import is_version
 from aiowfm.local.arns import checked_arn
 from aiowfm.local.errors import ServiceError
+from aiowfm.local.map_runs import item_count
 from aiowfm.local.operations.requests import Answer, Request, present
 from aiowfm.local.paging import DEFAULT_PAGE
 from aiowfm.local.runs import Run
@@ -29,7 +33,7 @@ async def start_execution(service: Service, request: Request) -> Answer:
 
 
 async def start_sync_execution(service: Service, request: Request) -> Answer:
-    machine = service.machines.get(request["stateMachineArn"])
+    machine = service.machines.active(request["stateMachineArn"]).machine
     if not machine.is_express:
         raise _not_supported()
     run = await service.start_execution(
@@ -106,7 +110,11 @@ async def list_executions(service: Service, request: Request) -> Answer:
         " AND ".join(conditions), list(conditions.values()), limit=limit + 1
     )
     shown, token = service.pages.cut(runs, lambda run: run.number, of=of, limit=limit)
-    return present({"executions": [present(_listed(run)) for run in shown], "nextToken": token})
+    listed = [_listed(run) for run in shown]
+    if map_run is not None:
+        for run, each in zip(shown, listed, strict=True):
+            each["itemCount"] = await _item_count(service, run)
+    return present({"executions": [present(each) for each in listed], "nextToken": token})
 
 
 async def get_execution_history(service: Service, request: Request) -> Answer:
@@ -136,9 +144,22 @@ async def redrive_execution(service: Service, request: Request) -> Answer:
     return {"redriveDate": run.redriven_at}
 
 
+def map_label(run: Run) -> str | None:
+    """The label of the distributed Map that began an execution, if one did."""
+    if run.origin.map_run_arn is None:
+        return None
+    return run.origin.map_run_arn.rpartition("/")[2].partition(":")[0]
+
+
+def machine_arn(run: Run) -> str:
+    """The ARN of what an execution runs: its machine, or a distributed Map in that."""
+    label = map_label(run)
+    return run.machine.arn if label is None else f"{run.machine.arn}/{label}"
+
+
 async def redrive_status(service: Service, run: Run) -> Answer:
     """Whether an execution can be redriven and, if not, why."""
-    reason = await service.not_redrivable(run)
+    reason = await redrives.not_redrivable(service, run)
     if reason is not None:
         return {"redriveStatus": "NOT_REDRIVABLE", "redriveStatusReason": reason}
     is_child = run.origin.map_run_arn is not None
@@ -178,10 +199,18 @@ def _fitting(events: Sequence[HistoryEvent]) -> int:
     return len(events)
 
 
+async def _item_count(service: Service, run: Run) -> int:
+    revision = await service.machines.revision(run.revision)
+    *around, name = run.origin.place
+    state = processor_at(revision.definition, around).states[str(name)]
+    is_batched = isinstance(state, MapState) and state.item_batcher is not None
+    return item_count(run.input, is_batched=is_batched)
+
+
 def _listed(run: Run) -> Answer:
     return {
         "executionArn": run.arn,
-        "stateMachineArn": run.machine.arn,
+        "stateMachineArn": machine_arn(run),
         "name": run.name,
         "status": run.status,
         "startDate": run.started_at,

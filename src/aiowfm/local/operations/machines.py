@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from aiowfm.asl.references import variable_references
-from aiowfm.local import definitions
+from aiowfm.local import definitions, deletion
 from aiowfm.local.aliases import is_version
-from aiowfm.local.arns import checked_arn, checked_name
+from aiowfm.local.arns import checked_arn, checked_name, checked_role, without_label
 from aiowfm.local.errors import ServiceError
 from aiowfm.local.machines import Machine, Revision, Settings, Version
 from aiowfm.local.operations.activities import ENCRYPTION
+from aiowfm.local.operations.executions import machine_arn, map_label
 from aiowfm.local.operations.requests import Answer, Request, paging, present
 from aiowfm.local.tags import as_tags, merged
 
@@ -24,7 +25,7 @@ async def create_state_machine(service: Service, request: Request) -> Answer:
     name, type = checked_name(request["name"]), request.get("type") or "STANDARD"
     settings = Settings(
         text=request["definition"],
-        role_arn=request["roleArn"],
+        role_arn=checked_role(request["roleArn"]),
         logging=_logging(request.get("loggingConfiguration")),
         tracing=request.get("tracingConfiguration") or {},
     )
@@ -41,6 +42,7 @@ async def create_state_machine(service: Service, request: Request) -> Answer:
 async def update_state_machine(service: Service, request: Request) -> Answer:
     _check_description(request)
     machine = service.machines.own(request["stateMachineArn"])
+    machine.check()
     if not request.keys() & {
         "definition",
         "roleArn",
@@ -59,7 +61,7 @@ async def update_state_machine(service: Service, request: Request) -> Answer:
     now, old = service.now(), machine.revision
     settings = Settings(
         text=request.get("definition", old.text),
-        role_arn=request.get("roleArn", old.role_arn),
+        role_arn=checked_role(request["roleArn"]) if "roleArn" in request else old.role_arn,
         logging=(
             _logging(request["loggingConfiguration"])
             if "loggingConfiguration" in request
@@ -76,15 +78,14 @@ async def update_state_machine(service: Service, request: Request) -> Answer:
 
 
 async def delete_state_machine(service: Service, request: Request) -> Answer:
-    """Delete a machine with its versions and aliases; what runs on it is aborted."""
-    arn = checked_arn(request["stateMachineArn"], "stateMachine")
+    """Delete a machine with its versions and aliases, once what runs on it has ended."""
+    arn = without_label(checked_arn(request["stateMachineArn"], "stateMachine"))
     if is_version(arn):
         message = f"Cannot delete a version this way, use DeleteStateMachineVersion: '{arn}'"
         raise ServiceError("ValidationException", message)
-    machine = service.machines.remove(arn.split(":")[6])
-    if machine is not None:
-        for run in service.executions.running_of(machine):
-            service.executions.stop(run, None, None)
+    machine = service.machines.find(arn.split(":")[6])
+    if machine is not None and arn.startswith(machine.arn):
+        deletion.delete(service, machine)
     await service.flushed()
     return {}
 
@@ -99,7 +100,7 @@ async def describe_state_machine(service: Service, request: Request) -> Answer:
         {
             "stateMachineArn": machine.arn if version is None else request["stateMachineArn"],
             "name": machine.name,
-            "status": "ACTIVE",
+            "status": machine.status,
             "type": machine.type,
             "creationDate": _created(machine, version),
             "description": version and version.description,
@@ -115,9 +116,11 @@ async def describe_state_machine_for_execution(service: Service, request: Reques
     with_data = request.get("includedData") != "METADATA_ONLY"
     return present(
         {
-            "stateMachineArn": run.machine.arn,
+            "stateMachineArn": machine_arn(run),
             "name": run.machine.name,
             "updateDate": revision.updated_at,
+            "mapRunArn": run.origin.map_run_arn,
+            "label": map_label(run),
             **_shown(revision, with_data=with_data),
         }
     )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import anyio.to_thread
 
-from aiowfm.local.errors import ServiceError
+from aiowfm.local.arns import checked_role
 from aiowfm.local.operations.requests import Answer, Request, present
 from aiowfm.local.trials.subject import subject
 from aiowfm.local.trials.trial import Trial
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 async def test_state(service: Service, request: Request) -> Answer:
-    role_arn = _role_arn(request.get("roleArn"), service.role_arn)
+    role_arn = checked_role(request.get("roleArn", service.role_arn))
     checked = await anyio.to_thread.run_sync(
         subject, request["definition"], request.get("input", "{}"), request.get("variables")
     )
@@ -34,11 +34,3 @@ async def test_state(service: Service, request: Request) -> Answer:
     if request.get("inspectionLevel", "INFO") != "INFO":
         answer["inspectionData"] = await trial.inspection()
     return present(answer)
-
-
-def _role_arn(given: str | None, default: str) -> str:
-    if given is None:
-        return default
-    if not given.startswith("arn:"):
-        raise ServiceError("InvalidArn", f"Invalid Arn: 'Invalid ARN prefix: {given}'")
-    return given

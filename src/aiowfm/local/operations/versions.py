@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 async def publish_state_machine_version(service: Service, request: Request) -> Answer:
     machine = service.machines.own(request["stateMachineArn"])
+    machine.check()
     asked = request.get("revisionId")
     present_id = machine.revision.id or INITIAL
     if asked is not None and asked != present_id:

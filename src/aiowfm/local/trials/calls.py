@@ -10,6 +10,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from aiowfm.asl.errors import RUNTIME
+from aiowfm.asl.frames import Visit
 from aiowfm.asl.messages import CallService, TaskEvent, TaskFailed
 from aiowfm.local.calls import ServiceCalls
 from aiowfm.local.tokens import TaskId
@@ -69,6 +70,10 @@ class _Desk:
 
     def awaits(self, task: TaskId) -> bool:
         return self.answer is None
+
+    def waiting_for(self, task: TaskId) -> Visit | None:
+        """No execution has it."""
+        return None
 
     def apply(self, task: TaskId, event: TaskEvent) -> bool:
         self.answer = event

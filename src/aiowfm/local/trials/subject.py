@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from aiowfm.asl import rules
@@ -43,7 +43,7 @@ def subject(definition: str, input: str, variables: str | None) -> Subject:
     state = _object(definition)
     name = _unused_name(state)
     machine = _machine(name, state)
-    found = [_of_state(name, each) for each in rules.problems(machine)]
+    found = [_of_state(name, each) for each in rules.problems(machine, arns=True)]
     error = definitions.refusal(definitions.in_aws_words(found, definition))
     if error is not None:
         raise error
@@ -87,13 +87,7 @@ def _of_state(name: str, finding: Finding) -> Finding:
     pointer = finding.pointer
     if pointer[:2] == ("States", name):
         pointer = pointer[2:]
-    return Finding(
-        pointer=pointer,
-        message=finding.message,
-        code=finding.code,
-        aws=finding.aws,
-        missing=finding.missing,
-    )
+    return replace(finding, pointer=pointer)
 
 
 def _check_support(state: dict[str, Any]) -> None:

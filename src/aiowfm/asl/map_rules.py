@@ -1,0 +1,99 @@
+"""What is wrong with distributed Maps."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from aiowfm.asl.findings import DUPLICATE_LABEL, LABEL, Finding, Pointer
+from aiowfm.asl.places import Place, as_dict
+
+MAX_LABEL_LENGTH = 40
+MAX_ITEMS = 100_000_000  # ReaderConfig.MaxItems
+# What names of activities, executions and labels of Maps may not contain.
+FORBIDDEN_IN_NAMES = re.compile(
+    r"[\s<>{}\[\]?*\"#%\\^|~`$&,;:/\x00-\x1f\x7f-\x9f\ufffe\uffff\ud800-\udfff]"
+)
+_PROCESSORS = ("ItemProcessor", "Iterator")
+
+
+def map_problems(place: Place) -> Iterator[Finding]:
+    """What is wrong with a Map, but for its processor's states."""
+    yield from _label(place)
+    yield from _processor(place)
+    yield from _max_items(place)
+
+
+def repeated_labels(places: Iterable[Place]) -> Iterator[Finding]:
+    """Labels that several Maps have."""
+    seen: dict[str, Pointer] = {}
+    for place in places:
+        name = place.state.get("Label")
+        if place.kind != "Map" or not isinstance(name, str):
+            continue
+        if name in seen:
+            first = "/".join(map(str, ("", *seen[name])))
+            yield place.finding(
+                f"two Maps have the Label {name!r}, the other is {first}: change one",
+                "Label",
+                aws=f"Duplicate Label name: {name}",
+                code=DUPLICATE_LABEL,
+            )
+        seen.setdefault(name, place.pointer)
+
+
+def _label(place: Place) -> Iterator[Finding]:
+    label = place.state.get("Label")
+    if not isinstance(label, str):
+        return
+    if not label:
+        message = "Label cannot be empty"
+        yield place.finding(message, "Label", aws=message, code=LABEL)
+    if len(label) > MAX_LABEL_LENGTH:
+        message = f"Label cannot exceed {MAX_LABEL_LENGTH} characters"
+        yield place.finding(message, "Label", aws=message, code=LABEL)
+    for character in label:
+        if FORBIDDEN_IN_NAMES.match(character):
+            message = f"Label contains invalid character: {character!r}"
+            yield place.finding(message, "Label", aws=message, code=LABEL)
+            return
+
+
+def _processor(place: Place) -> Iterator[Finding]:
+    for field in _PROCESSORS:
+        steps = (field, "ProcessorConfig")
+        config = as_dict(as_dict(place.state.get(field)).get("ProcessorConfig"))
+        if config.get("Mode") == "DISTRIBUTED":
+            if "ExecutionType" not in config:
+                message = "Mode DISTRIBUTED needs ExecutionType: STANDARD or EXPRESS"
+                yield place.finding(message, *steps, missing="ExecutionType")
+            if place.is_express:
+                yield place.finding(
+                    "an EXPRESS state machine has no distributed Maps: use Mode INLINE",
+                    *steps,
+                    "Mode",
+                    aws="The field 'Mode' with value 'DISTRIBUTED' is not supported"
+                    " inside 'EXPRESS' state machines",
+                )
+        elif config.get("Mode") == "INLINE" and "ExecutionType" in config:
+            yield place.finding(
+                "ExecutionType is for Mode DISTRIBUTED: take it out",
+                *steps,
+                "ExecutionType",
+                aws="Field 'ExecutionType' is not supported",
+                at=steps,
+            )
+
+
+def _max_items(place: Place) -> Iterator[Finding]:
+    steps = ("ItemReader", "ReaderConfig")
+    config = as_dict(as_dict(place.state.get("ItemReader")).get("ReaderConfig"))
+    number = config.get("MaxItems")
+    if not isinstance(number, int) or isinstance(number, bool):
+        return
+    if number > MAX_ITEMS:
+        message = f"MaxItems must be at most {MAX_ITEMS}, not {number}"
+        yield place.finding(message, *steps, "MaxItems", aws=f"Maximum value is {MAX_ITEMS}")
+    elif number < 0:
+        message = f"MaxItems must be at least 0, not {number}"
+        yield place.finding(message, *steps, "MaxItems", aws="Minimum value is 0")
