@@ -116,6 +116,7 @@ def check(account: Account, injected: Counter[tuple[str, Fault]]) -> None:
     assert account.lost == 0
 
 
+@pytest.mark.long
 async def test_faults_before_an_emulator_lose_and_double_nothing(
     ministack: MiniStack, environment: str, tmp_path: Path
 ) -> None:
@@ -138,6 +139,7 @@ async def test_faults_before_a_server_lose_nothing_and_double_only_what_was_repo
     assert account.extra_runs <= sum(injected[each] for each in late)
 
 
+@pytest.mark.long
 async def test_a_poll_that_falls_silent_is_given_up_and_its_task_comes_back(
     server: Server, environment: str, tmp_path: Path
 ) -> None:

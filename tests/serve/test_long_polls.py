@@ -66,7 +66,7 @@ async def test_a_client_that_is_gone_gets_no_task(service: Service, url: str) ->
     gone = await send(url, "GetActivityTask", {"activityArn": activity})
     await until(lambda: len(waiting.polls) == 1)
     await gone.aclose()
-    await until(lambda: not [poll for poll in waiting.polls if not poll.done()])
+    await until(lambda: not [poll for poll in waiting.polls if not poll.answer.done()])
     run = await service.start_execution(arn, "x", "1")
     task = await service.get_activity_task(activity, "other")
     assert task is not None

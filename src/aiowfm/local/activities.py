@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import OrderedDict, deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from aiowfm.asl.payload import Payload
 from aiowfm.local.arns import Arns, checked_arn, checked_name
@@ -19,7 +20,18 @@ _ACTIVITY = "activity"  # the kind of their documents
 LONG_POLL_SECONDS = 60.0  # GetActivityTask
 
 
-@dataclass(slots=True)
+Taken: TypeAlias = tuple[TaskId, Payload]
+
+
+@dataclass(slots=True, eq=False)
+class Poll:
+    """A worker that waits for a task; None is what it gets where none comes."""
+
+    worker_name: str | None
+    answer: asyncio.Future[Taken | None]
+
+
+@dataclass(slots=True, eq=False)
 class Activity:
     """An activity with its waiting tasks and its open polls; of the two, one is empty."""
 
@@ -28,68 +40,27 @@ class Activity:
     created_at: float
     waiting: OrderedDict[TaskId, Payload] = field(default_factory=OrderedDict)
     tags: dict[str, str] = field(default_factory=dict)
-    polls: deque[asyncio.Future[bool]] = field(default_factory=deque)
+    polls: deque[Poll] = field(default_factory=deque)
 
     def offer(self, task: TaskId, payload: Payload) -> None:
+        """Let a task wait until it is taken or, by `Activities.hand_out`, handed out."""
         self.waiting[task] = payload
-        self.wake_one()
-
-    def give_back(self, task: TaskId, payload: Payload) -> None:
-        """Offer a task again before all others: it was taken and never reached a worker."""
-        self.waiting[task] = payload
-        self.waiting.move_to_end(task, last=False)
-        self.wake_one()
 
     def withdraw(self, task: TaskId) -> None:
         self.waiting.pop(task, None)
-
-    def wake_one(self) -> None:
-        """Let one open poll look again."""
-        while self.polls:
-            poll = self.polls.popleft()
-            if not poll.done():
-                poll.set_result(True)
-                return
 
     def send_home(self) -> None:
         """Let all open polls return with nothing."""
         while self.polls:
             poll = self.polls.popleft()
-            if not poll.done():
-                poll.set_result(False)
+            if not poll.answer.done():
+                poll.answer.set_result(None)
 
-    async def take(self) -> tuple[TaskId, Payload] | None:
-        """The task that has waited longest, once there is one; None after a minute.
-
-        The task leaves the queue in the step in which this returns: cancelling loses none.
-        """
-        if not self.waiting and not await self._something_waits():
-            return None
-        return self.waiting.popitem(last=False)
-
-    async def _something_waits(self) -> bool:
-        loop = asyncio.get_running_loop()
-        ends_at = loop.time() + LONG_POLL_SECONDS
-        while not self.waiting:
-            poll: asyncio.Future[bool] = loop.create_future()
-            self.polls.append(poll)
-            end = loop.call_at(ends_at, self._give_up, poll)
-            try:
-                look_again = await poll
-            except BaseException:
-                if poll.done() and not poll.cancelled() and self.waiting:
-                    self.wake_one()  # it was our turn: another's now
-                raise
-            finally:
-                end.cancel()
-            if not look_again:
-                return False
-        return True
-
-    def _give_up(self, poll: asyncio.Future[bool]) -> None:
-        if not poll.done():
+    def give_up(self, poll: Poll) -> None:
+        """Let one open poll return with nothing."""
+        if not poll.answer.done():
             self.polls.remove(poll)
-            poll.set_result(False)
+            poll.answer.set_result(None)
 
 
 class Activities:
@@ -98,6 +69,7 @@ class Activities:
     def __init__(self, arns: Arns, store: Store) -> None:
         self._arns = arns
         self._store = store
+        self._begin: Callable[[TaskId, str | None], bool] = lambda task, worker_name: True
         self._activities: dict[str, Activity] = {}
         self._orphans: dict[str, OrderedDict[TaskId, Payload]] = {}
 
@@ -145,6 +117,60 @@ class Activities:
             activity.send_home()
             if activity.waiting:
                 self._orphans[arn] = activity.waiting
+
+    def tell(self, begin: Callable[[TaskId, str | None], bool]) -> None:
+        """Say whom to tell that a worker takes a task; False: nobody waits for it any more."""
+        self._begin = begin
+
+    async def take(self, arn: str, worker_name: str | None) -> Taken | None:
+        """The task that has waited longest, once there is one; None after a minute.
+
+        Cancelling loses none: what was handed out to this call waits again.
+
+        Raises:
+            ServiceError: InvalidArn, ActivityDoesNotExist.
+        """
+        activity = self.get(arn)
+        loop = asyncio.get_running_loop()
+        poll = Poll(worker_name, loop.create_future())
+        activity.polls.append(poll)
+        self.hand_out(arn)
+        if poll.answer.done():
+            return poll.answer.result()
+        end = loop.call_later(LONG_POLL_SECONDS, activity.give_up, poll)
+        try:
+            return await poll.answer
+        except BaseException:
+            if poll.answer.done() and not poll.answer.cancelled():
+                taken = poll.answer.result()
+                if taken is not None:
+                    self.give_back(arn, *taken)
+            raise
+        finally:
+            end.cancel()
+
+    def hand_out(self, arn: str) -> None:
+        """Give tasks that wait to polls that wait, in the step in which both are there.
+
+        What executions note of it is kept together with what made them offer the task.
+        """
+        activity = self._activities.get(arn)
+        while activity is not None and activity.waiting and activity.polls:
+            poll = activity.polls.popleft()
+            if poll.answer.done():
+                continue
+            taken = activity.waiting.popitem(last=False)
+            if self._begin(taken[0], poll.worker_name):
+                poll.answer.set_result(taken)
+            else:
+                activity.polls.appendleft(poll)
+
+    def give_back(self, arn: str, task: TaskId, payload: Payload) -> None:
+        """Offer a task again before all others: it was taken and never reached a worker."""
+        self.offer(arn, task, payload)
+        if arn in self._activities:
+            self._activities[arn].waiting.move_to_end(task, last=False)
+            self.hand_out(arn)
 
     def offer(self, arn: str, task: TaskId, payload: Payload) -> None:
         """Let a task wait at an activity or, where that is deleted, for its return."""

@@ -23,6 +23,7 @@ from aiowfm.asl.history import MAX_EVENTS, HistoryEvent
 from aiowfm.asl.interpreter import Interpreter, Progress
 from aiowfm.asl.map_runs import processor_at
 from aiowfm.asl.messages import (
+    ActivityStarted,
     CallService,
     CancelTask,
     ScheduleActivity,
@@ -106,6 +107,7 @@ class Executions:
         self._newest = 0
         # Of all ARNs there are; saves asking the store for names that are new.
         self._hashes: set[int] = set()
+        activities.tell(self.begin)
 
     def surround(self, surroundings: Surroundings) -> None:
         """Tell what executions can reach, before the first of them starts."""
@@ -158,7 +160,7 @@ class Executions:
         """Fire timers, and go on with what is long, until cancelled."""
         async with anyio.create_task_group() as group:
             self._beside = group
-            group.start_soon(self._timers.run, self._fire, self._store.well)
+            group.start_soon(self._timers.run, self._fire, self._store.ready)
             group.start_soon(self._go_on)
 
     async def _go_on(self) -> None:
@@ -172,7 +174,7 @@ class Executions:
                     # A defect of ours, which must not stop everything else.
                     log.exception("a step failed")
                 await anyio.lowlevel.checkpoint()  # let others work between two steps
-                await self._store.well()
+                await self._store.ready()
             await self._has_more.wait()
 
     def later(self, call: Callable[[], None]) -> None:
@@ -304,10 +306,14 @@ class Executions:
         """Whether an execution still waits for this task."""
         return self.waiting_for(task) is not None
 
-    def is_started(self, task: TaskId) -> bool:
-        """Whether a worker has taken this task, as far as its history knows."""
+    def begin(self, task: TaskId, worker_name: str | None) -> bool:
+        """Note that a worker takes this task, once; False if it is not awaited any more."""
         visit = self.waiting_for(task)
-        return bool(visit and visit.task and visit.task.started_at is not None)
+        if visit is None or visit.task is None:
+            return False
+        if visit.task.started_at is not None:
+            return True  # it was taken before, and never reached the worker
+        return self.apply(task, ActivityStarted(task.event_id, worker_name))
 
     def stop(self, run: Run, error: str | None, cause: str | None) -> None:
         interpreter = run.interpreter
@@ -413,6 +419,9 @@ class Executions:
             self._store.append(run.number, events)
         for command in progress.commands:
             self._carry_out(run, command)
+        for command in progress.commands:
+            if isinstance(command, ScheduleActivity):
+                self._activities.hand_out(command.activity)
         if interpreter.status != "RUNNING":
             self._finish(run, interpreter)
         elif run.machine.is_deleting and any(map(_is_transition, progress.events)):

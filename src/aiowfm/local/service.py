@@ -17,7 +17,7 @@ from typing import Any
 import anyio
 
 from aiowfm.asl.history import HistoryEvent
-from aiowfm.asl.messages import ActivityStarted, TaskEvent, TaskFailed, TaskHeartbeat, TaskSucceeded
+from aiowfm.asl.messages import TaskEvent, TaskFailed, TaskHeartbeat, TaskSucceeded
 from aiowfm.asl.payload import Payload
 from aiowfm.errors import ConfigError
 from aiowfm.local import definitions, redrives
@@ -176,12 +176,10 @@ class Service:
         Cancelling this loses no task; `take_back` is for what cannot be delivered later.
         """
         self.store.check()
-        taken = await self.activities.get(arn).take()
+        taken = await self.activities.take(arn, worker_name)
         if taken is None:
             return None
         task, payload = taken
-        if not self.executions.is_started(task):
-            self.executions.apply(task, ActivityStarted(task.event_id, worker_name))
         handed_out = ActivityTask(token=self._mint.token(task), input=payload.text)
         try:
             await self.flushed()
@@ -196,8 +194,8 @@ class Service:
         Its clocks go on running, and its history knows of one start only.
         """
         task = self._task(taken.token)
-        if self.activities.exists(arn) and self.executions.awaits(task):
-            self.activities.get(arn).give_back(task, Payload(text=taken.input))
+        if self.executions.awaits(task):
+            self.activities.give_back(arn, task, Payload(text=taken.input))
 
     async def send_task_success(self, token: str, output: str) -> None:
         value = _json(output, "InvalidOutput", "Invalid Output")

@@ -11,17 +11,30 @@ from dataclasses import dataclass, field
 
 from aiowfm.asl.history import HistoryEvent
 from aiowfm.local.errors import UNAVAILABLE, ServiceError
-from aiowfm.local.storage.rows import ExecutionRow, encoded
+from aiowfm.local.storage.rows import ExecutionRow, encoded, json_of
 
-_SAVE_EXECUTION = """
-INSERT INTO executions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+# All rows of a table in one statement: between two statements the thread that writes has to
+# wait until the event loop lets go of the interpreter.
+_SAVE_EXECUTIONS = """
+INSERT INTO executions SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4,
+    value ->> 5, value ->> 6, value ->> 7, value ->> 8, value ->> 9
+FROM json_each(?) WHERE TRUE
 ON CONFLICT (number) DO UPDATE SET status = excluded.status, stopped_at = excluded.stopped_at,
     facts = excluded.facts, output = excluded.output
 """
-_APPEND = "INSERT OR REPLACE INTO history VALUES (?, ?, ?)"
-_PUT = "INSERT OR REPLACE INTO documents VALUES (?, ?, ?)"
-_REMOVE = "DELETE FROM documents WHERE kind = ? AND key = ?"
-_SAVE_MAP_RUN = "INSERT OR REPLACE INTO map_runs VALUES (?, ?, ?, ?)"
+_APPEND = """
+INSERT OR REPLACE INTO history SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?)
+"""
+_PUT = """
+INSERT OR REPLACE INTO documents SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?)
+"""
+_REMOVE = """
+DELETE FROM documents WHERE (kind, key) IN (SELECT value ->> 0, value ->> 1 FROM json_each(?))
+"""
+_SAVE_MAP_RUNS = """
+INSERT OR REPLACE INTO map_runs
+SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(?)
+"""
 
 
 @dataclass(slots=True)
@@ -62,26 +75,29 @@ class Batch:
                 waiter.set_exception(ServiceError(UNAVAILABLE, fault))
         self.waiters = []
 
-    def history(self) -> list[tuple[int, int, str]]:
-        """The rows of the histories."""
-        return [(number, each[0].id, encoded(each)) for number, each in self.events.items()]
-
-    def write(
-        self, connection: sqlite3.Connection, history: Sequence[tuple[int, int, str]]
-    ) -> None:
-        """Write all of it, or nothing."""
+    def statements(self) -> list[tuple[str, str]]:
+        """What writes it: SQL, each with its rows as JSON."""
+        history = [(number, each[0].id, encoded(each)) for number, each in self.events.items()]
         documents = [(*key, text) for key, text in self.documents.items() if text is not None]
         removed = [key for key, text in self.documents.items() if text is None]
-        with transaction(connection):
+        return [
+            (sql, json_of(rows))
             for sql, rows in (
-                (_SAVE_EXECUTION, list(self.executions.values())),
+                (_SAVE_EXECUTIONS, list(self.executions.values())),
                 (_APPEND, history),
                 (_PUT, documents),
                 (_REMOVE, removed),
-                (_SAVE_MAP_RUN, list(self.map_runs.values())),
-            ):
-                if rows:
-                    connection.executemany(sql, rows)
+                (_SAVE_MAP_RUNS, list(self.map_runs.values())),
+            )
+            if rows
+        ]
+
+
+def write(connection: sqlite3.Connection, statements: Sequence[tuple[str, str]]) -> None:
+    """Write all of a batch, or nothing."""
+    with transaction(connection):
+        for sql, rows in statements:
+            connection.execute(sql, (rows,))
 
 
 @contextmanager

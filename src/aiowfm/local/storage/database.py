@@ -36,6 +36,8 @@ class Database:
         self._durability = durability
         self._connection: sqlite3.Connection | None = None
         self._thread: ThreadPoolExecutor | None = None
+        self._at_work = 0
+        self._waiting: list[asyncio.Future[None]] = []
 
     @property
     def is_file(self) -> bool:
@@ -84,9 +86,28 @@ class Database:
         return await self._on_thread(lambda: work(connection))
 
     async def _on_thread(self, work: Callable[[], Result]) -> Result:
-        with anyio.CancelScope(shield=True):
-            result = await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        self._at_work += 1
+        try:
+            with anyio.CancelScope(shield=True):
+                result = await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        finally:
+            self._at_work -= 1
+            if not self._at_work:
+                for waiter in self._waiting:
+                    if not waiter.done():
+                        waiter.set_result(None)
+                self._waiting.clear()
         return result
+
+    async def idle(self) -> None:
+        """Wait until the thread has nothing to do.
+
+        An event loop that never pauses hardly lets the thread have the interpreter.
+        """
+        while self._at_work:
+            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.append(waiter)
+            await waiter
 
     # On the thread.
 

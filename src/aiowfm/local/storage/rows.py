@@ -42,11 +42,15 @@ def encoded(events: Iterable[HistoryEvent]) -> str:
     """*events* as JSON text; a payload that several of them have is in it once."""
     texts: dict[str, int] = {}
     rows = [_encoded(event, texts) for event in events]
-    document = (list(texts), rows)
+    return json_of((list(texts), rows))
+
+
+def json_of(value: object) -> str:
+    """*value* as JSON text, for `loaded` and for SQLite."""
     try:
-        return to_json(document).decode()
+        return to_json(value).decode()
     except ValueError:
-        return dump(document)  # type: ignore[arg-type]  # it is JSON, with something odd in a text
+        return dump(value)  # type: ignore[arg-type]  # it is JSON, with something odd in a text
 
 
 def decoded(text: str) -> list[HistoryEvent]:

@@ -18,7 +18,7 @@ import anyio
 
 from aiowfm.asl.history import HistoryEvent
 from aiowfm.local.errors import UNAVAILABLE, ServiceError
-from aiowfm.local.storage.batch import Batch, transaction
+from aiowfm.local.storage.batch import Batch, transaction, write
 from aiowfm.local.storage.database import Database
 from aiowfm.local.storage.rows import ExecutionRow, decoded, payload_characters
 
@@ -108,6 +108,11 @@ class Store:
         while self._fault is not None:
             await self._is_well.wait()
 
+    async def ready(self) -> None:
+        """Wait while the store is at work or cannot be: let what goes on by itself do so first."""
+        await self._database.idle()
+        await self.well()
+
     async def flushed(self) -> None:
         """Wait until all that was handed over before this call is kept.
 
@@ -152,9 +157,9 @@ class Store:
         batch, self._gathering = self._gathering, Batch()
         self._has_work, self._is_awake = anyio.Event(), False
         self._writing = batch
-        history = batch.history()  # here: the thread of the database would contend for Python
+        statements = batch.statements()  # here: the other thread would contend for Python
         try:
-            await self._database.run(lambda connection: batch.write(connection, history))
+            await self._database.run(lambda connection: write(connection, statements))
         except sqlite3.Error as exc:
             self._failed(batch, exc)
             return
