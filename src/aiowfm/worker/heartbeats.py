@@ -22,6 +22,8 @@ DEFAULT_HEARTBEAT_SECONDS = 60.0
 LONGEST_INTERVAL_SECONDS = 60.0
 LEAST_ATTEMPT_SECONDS = 5.0  # the first request on a new connection takes a while
 
+MOST_OVER = 64  # tasks that are over and still in the queue of beats
+
 
 @dataclass(slots=True, eq=False)
 class RunningTask:
@@ -68,10 +70,21 @@ class Heartbeats:
         self._due: list[tuple[float, int, RunningTask]] = []
         self._order = itertools.count()
         self._wake = anyio.Event()
+        self._over_count = 0
 
     def watch(self, task: RunningTask) -> None:
-        """Beat for *task*, at once and then until it is over."""
+        """Beat for *task*, at once and then until `forget`."""
         self._schedule(task, 0.0)
+
+    def forget(self, task: RunningTask) -> None:
+        """Stop beating for *task*."""
+        task.is_over = True
+        self._over_count += 1
+        # Those that are over stay in the heap until they are half of it.
+        if self._over_count > MOST_OVER and 2 * self._over_count > len(self._due):
+            self._due = [entry for entry in self._due if not entry[2].is_over]
+            heapq.heapify(self._due)
+            self._over_count = 0
 
     async def run(self) -> None:
         """Send what is due until cancelled."""

@@ -111,7 +111,7 @@ class Runner:
                 else:
                     await self._report(context, outcome)
             finally:
-                running.is_over = True  # until its result is taken the token must live
+                self._heartbeats.forget(running)  # until its result is taken the token must live
                 self._running.discard(running)
 
     def _context(self, handler: TaskHandler, task: ActivityTask) -> TaskContext:
