@@ -24,7 +24,12 @@ ROUNDS = 2
 IN_FLIGHT = 60  # workflows; what a dead worker had waits for twelve seconds
 TASKS_PER_LIFE = CONCURRENCY  # how many a worker is given before it dies
 
-pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.timeout(90)]
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.slow,
+    pytest.mark.long,
+    pytest.mark.timeout(90),
+]
 
 
 class Worker:
