@@ -44,7 +44,6 @@ def map_run_command(run: Interpreter, visit: Visit, event_id: int) -> StartMapRu
         label,
         _place(visit),
         visit.task is None and visit.map_run_arn is not None,
-        state.processor,
         inputs,
         max_concurrency(run, visit),
         None if count is None else int(count),

@@ -9,7 +9,6 @@ from __future__ import annotations
 from enum import Enum
 from typing import NamedTuple, TypeAlias
 
-from aiowfm.asl.model import Processor
 from aiowfm.asl.payload import Payload
 from aiowfm.asl.resources import ServiceResource
 
@@ -110,7 +109,6 @@ class StartMapRun(NamedTuple):
         arn: The ARN of the Map run.
         label: Part of the names of the child executions.
         place: Where in the state machine the Map is (see `map_runs.processor_at`).
-        processor: The machine.
         is_redrive: Whether the run of this ARN has ended and is taken up again.
         inputs: One for each child execution.
         max_concurrency: Children that run at once; 0: as many as there can be.
@@ -124,7 +122,6 @@ class StartMapRun(NamedTuple):
     label: str
     place: tuple[str | int, ...]
     is_redrive: bool
-    processor: Processor
     inputs: list[Payload]
     max_concurrency: int
     tolerated_count: int | None

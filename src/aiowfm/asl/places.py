@@ -9,6 +9,18 @@ from typing import Any
 from aiowfm.asl.findings import SCHEMA, Finding, Pointer, Severity
 
 
+def values_in(pointer: Pointer, value: object) -> Iterator[tuple[Pointer, object]]:
+    """*value*, which stands at *pointer*, and all that is in it, each with its place."""
+    waiting = [(pointer, value)]
+    while waiting:
+        pointer, value = waiting.pop()
+        if isinstance(value, list):
+            waiting += [((*pointer, index), item) for index, item in enumerate(value)]
+        elif isinstance(value, dict):
+            waiting += [((*pointer, key), item) for key, item in value.items()]
+        yield pointer, value
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """A state, where it is, and how it is run.

@@ -6,14 +6,13 @@ Paths and templates of JSONPath are in `path_rules`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from aiowfm.asl.choice_rules import comparing
 from aiowfm.asl.findings import INVALID_JSONATA, UNSUPPORTED_JSONATA, Finding, Pointer, label, shown
 from aiowfm.asl.jsonata import InvalidExpressionError, expression_in
 from aiowfm.asl.jsonata_names import references
 from aiowfm.asl.model import STATE_TYPES, Catcher, ItemBatcher, ItemReader, ResultWriter
-from aiowfm.asl.places import Place, not_in
+from aiowfm.asl.places import Place, not_in, values_in
 from aiowfm.asl.shape import field_names
 
 # What to write in place of a field that only JSONPath has, where it is not simply without "Path".
@@ -145,8 +144,9 @@ def _expressions(place: Place) -> Iterator[Finding]:
         for field in _EXPRESSIONS:
             if field in part:
                 members = {"input", "context", *_members(place, steps, field)}
-                for pointer, text in _strings((*steps, field), part[field]):
-                    yield from _expression(place, pointer, text, members)
+                for pointer, text in values_in((*steps, field), part[field]):
+                    if isinstance(text, str):
+                        yield from _expression(place, pointer, text, members)
 
 
 def _members(place: Place, steps: Pointer, field: str) -> tuple[str, ...]:
@@ -157,18 +157,6 @@ def _members(place: Place, steps: Pointer, field: str) -> tuple[str, ...]:
         if steps[:1] == ("Catch",):
             return ("errorOutput",)
     return ()
-
-
-def _strings(pointer: Pointer, value: Any) -> Iterator[tuple[Pointer, str]]:
-    waiting = [(pointer, value)]
-    while waiting:
-        pointer, value = waiting.pop()
-        if isinstance(value, list):
-            waiting += [((*pointer, index), item) for index, item in enumerate(value)]
-        elif isinstance(value, dict):
-            waiting += [((*pointer, key), item) for key, item in value.items()]
-        elif isinstance(value, str):
-            yield pointer, value
 
 
 def _expression(place: Place, pointer: Pointer, text: str, members: set[str]) -> Iterator[Finding]:

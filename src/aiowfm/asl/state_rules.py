@@ -12,11 +12,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from aiowfm.asl import timestamps
 from aiowfm.asl.choice_rules import choice_problems
 from aiowfm.asl.findings import Finding, Pointer, shown
-from aiowfm.asl.map_rules import FORBIDDEN_IN_NAMES as FORBIDDEN_IN_NAMES
 from aiowfm.asl.map_rules import map_problems
 from aiowfm.asl.path_rules import path_problems
-from aiowfm.asl.places import Place as Place
-from aiowfm.asl.places import as_dict
+from aiowfm.asl.places import Place, as_dict
 from aiowfm.asl.query_rules import query_problems
 from aiowfm.asl.recovery_rules import heartbeat_problems, recovery_problems
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from aiowfm.asl.state_rules import FORBIDDEN_IN_NAMES
+from aiowfm.asl.map_rules import FORBIDDEN_IN_NAMES
 from aiowfm.local.errors import ServiceError
 from aiowfm.names import ActivityArn, ExecutionArn, StateMachineArn
 
