@@ -75,7 +75,8 @@ class Problem:
         if self.line is not None:
             position += [str(self.line), str(self.column or 1)]
         where = f" {self.where}:" if self.where else ""
-        return f"{':'.join(position)}:{where} {self.message}"
+        warning = " warning:" if self.severity == "warning" else ""
+        return f"{':'.join(position)}:{where}{warning} {self.message}"
 
 
 class DefinitionError(AiowfmError):

@@ -22,6 +22,7 @@ RANDOM_SUFFIX_LENGTH = 8
 SEPARATOR = "--"
 
 _FORBIDDEN = re.compile(r"[^0-9A-Za-z_.\-]")
+_FORBIDDEN_IN_QUEUES = re.compile(r"[^0-9A-Za-z_\-]")
 # No part contains the separator; the name of a state may border on it with dashes of its own.
 _PART = r"((?:(?!--)[0-9A-Za-z_.\-])+)"
 _WORKFLOW_ID = re.compile(rf"{_PART}--{_PART}--(-1|[0-9]+)--([0-9A-Za-z_.\-]+)--(?!-){_PART}")
@@ -47,6 +48,16 @@ def part_problem(text: str) -> str | None:
 
 def activity_name(environment: str, app: str, task: str) -> str:
     return cleaned(f"{environment}--{app}-{task}")
+
+
+def callbacks_name(environment: str, app: str) -> str:
+    """The queue and the table of an application's callbacks; SQS takes no dots."""
+    return _FORBIDDEN_IN_QUEUES.sub("-", f"{environment}--{app}-callbacks")
+
+
+def dead_letters_name(queue: str) -> str:
+    """The queue for messages of *queue* that could not be dealt with."""
+    return f"{queue}-dlq"
 
 
 def state_machine_prefix(environment: str, definition: str) -> str:

@@ -84,7 +84,12 @@ stateMachine:
               End: true
         - StartAt: ask
           States:
-            ask: {{Type: Task, Resource: "{CALLBACK_RESOURCE}", End: true}}
+            ask:
+              Type: Task
+              Resource: "{CALLBACK_RESOURCE}"
+              TimeoutSeconds: 60
+              Parameters: {{MessageBody: {{TaskKey.$: $.id}}}}
+              End: true
       Next: last
     last: {{Type: Task, Resource: "arn:aws:lambda:x", End: true}}
 """
@@ -106,7 +111,7 @@ def test_a_resource_is_a_registered_name_or_that_of_callbacks() -> None:
     assert sorted(map(str, found)) == [
         "<definitions>:11:30: order.lines.pack: Resource: no handler is registered for 'pak';"
         " did you mean 'pack'?",
-        "<definitions>:26:24: order.last: Resource must be the name of a handler, or"
+        "<definitions>:31:24: order.last: Resource must be the name of a handler, or"
         f" {CALLBACK_RESOURCE} for a callback, not 'arn:aws:lambda:x'",
     ]
 

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from aiowfm.asl import rules
 from aiowfm.definitions import (
-    CALLBACK_RESOURCE,
     CompilerOptions,
     WorkflowDefinition,
     compile_definition,
@@ -273,7 +272,7 @@ def test_a_task_registered_without_retries_gets_none() -> None:
     assert states["b"]["Retry"] == [RETRIER]
 
 
-@pytest.mark.parametrize("resource", [CALLBACK_RESOURCE, "arn:aws:lambda:us-east-1:1:function:f"])
+@pytest.mark.parametrize("resource", ["arn:aws:lambda:us-east-1:1:function:f"])
 def test_what_is_no_activity_stays_as_it_is(resource: str) -> None:
     machine = one({"Type": "Task", "Resource": resource, "Parameters": {"a": 1}, "End": True})
     assert compiled(machine, CompilerOptions()) == machine

@@ -1,7 +1,7 @@
 """What the user gave: from YAML to a checked model to the language that is deployed."""
 
+from aiowfm.definitions.callbacks import CALLBACK_RESOURCE, has_callbacks
 from aiowfm.definitions.checks import (
-    CALLBACK_RESOURCE,
     problems_for_names,
     resource_names,
     unknown_resources,
@@ -31,6 +31,7 @@ __all__ = [
     "check_definitions",
     "check_for_engine",
     "compile_definition",
+    "has_callbacks",
     "least_heartbeats",
     "load_definitions",
     "located",

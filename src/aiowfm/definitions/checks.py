@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator
 
 from aiowfm.asl.findings import Finding, Pointer, did_you_mean
 from aiowfm.asl.rules import scopes
+from aiowfm.definitions.callbacks import CALLBACK_RESOURCE
 from aiowfm.definitions.definition import MACHINE, WorkflowDefinition
 from aiowfm.names import (
     MAX_NAME_LENGTH,
@@ -18,8 +19,6 @@ from aiowfm.names import (
     part_problem,
     state_machine_name,
 )
-
-CALLBACK_RESOURCE = "arn:aws:states:::sqs:sendMessage.waitForTaskToken"
 
 
 def problems_of_name(definition: WorkflowDefinition) -> list[Finding]:

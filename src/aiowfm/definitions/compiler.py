@@ -13,7 +13,7 @@ from typing import Any
 
 from aiowfm.asl.findings import Finding, did_you_mean
 from aiowfm.asl.rules import reachable, scopes
-from aiowfm.definitions.checks import CALLBACK_RESOURCE
+from aiowfm.definitions.callbacks import CALLBACK_RESOURCE, with_message, without_message
 from aiowfm.definitions.definition import MACHINE, WorkflowDefinition, located
 from aiowfm.definitions.envelope import unwrapped, wrapped
 from aiowfm.errors import DefinitionError
@@ -52,6 +52,7 @@ def compile_definition(
     *,
     start_at: str | None = None,
     activity_arn: Callable[[str], str],
+    queue_url: str = "",
     options: CompilerOptions,
 ) -> dict[str, object]:
     """The state machine to deploy for *definition*; the definition stays as it is.
@@ -61,6 +62,7 @@ def compile_definition(
         start_at: The state to begin with, if not the definition's own. States that
             cannot be reached from it are left out: Step Functions refuses them.
         activity_arn: The ARN of the activity for the name of a task.
+        queue_url: The queue of the application's callbacks, where it has any.
         options: What is compiled in.
 
     Raises:
@@ -74,7 +76,12 @@ def compile_definition(
 
     def compiled(state: dict[str, Any], in_map: bool) -> dict[str, Any]:
         resource = state.get("Resource")
-        if state.get("Type") != "Task" or not isinstance(resource, str) or _is_arn(resource):
+        if state.get("Type") != "Task" or not isinstance(resource, str):
+            return state
+        is_jsonata = state.get("QueryLanguage", language) == "JSONata"
+        if resource == CALLBACK_RESOURCE:
+            return with_message(state, queue_url=queue_url, is_jsonata=is_jsonata, in_map=in_map)
+        if resource.startswith("arn:"):
             return state
         with_extras = dict(state)
         if options.default_heartbeat and (seconds := default_heartbeat(state)) is not None:
@@ -82,7 +89,6 @@ def compile_definition(
         if options.default_retry and resource not in options.no_retry_tasks:
             with_extras = _with_retrier(with_extras)
         if envelope:
-            is_jsonata = state.get("QueryLanguage", language) == "JSONata"
             with_extras = wrapped(with_extras, is_jsonata=is_jsonata, in_map=in_map)
         return with_extras | {"Resource": activity_arn(resource)}
 
@@ -90,7 +96,10 @@ def compile_definition(
 
 
 def stripped(
-    machine: Mapping[str, object], *, task_name: Callable[[str], str]
+    machine: Mapping[str, object],
+    *,
+    task_name: Callable[[str], str],
+    queue_url: str | None = None,
 ) -> dict[str, object]:
     """*machine* without what the compiler adds, for comparing two of them.
 
@@ -101,12 +110,15 @@ def stripped(
     Args:
         machine: A compiled state machine, or one deployed by another program.
         task_name: The name of a task for the ARN of its activity.
+        queue_url: The queue of the application's callbacks, if it is known.
     """
 
     def plain(state: dict[str, Any], in_map: bool) -> dict[str, Any]:
         resource = state.get("Resource")
         if state.get("Type") != "Task" or not isinstance(resource, str):
             return state
+        if resource == CALLBACK_RESOURCE:
+            return without_message(state, queue_url=queue_url)
         if ":activity:" not in resource:
             return state
         state = unwrapped(state) | {"Resource": task_name(resource)}
@@ -200,7 +212,3 @@ def _with_retrier(state: dict[str, Any]) -> dict[str, Any]:
         if names & _COVERING_ERRORS and retrier.get("MaxAttempts") == 0:
             return state
     return state | {"Retry": [deepcopy(dict(LOST_WORKER_RETRIER)), *retriers]}
-
-
-def _is_arn(resource: str) -> bool:
-    return resource == CALLBACK_RESOURCE or resource.startswith("arn:")

@@ -23,19 +23,31 @@ _WHOLE_INPUT = "{% $states.input %}"
 _MAP_CONTEXT = {"index": "Map.Item.Index"}
 
 
+def about(*, is_jsonata: bool, in_map: bool) -> dict[str, Any]:
+    """What the context object tells: who runs this state, and which time."""
+    facts = _CONTEXT | _MAP_CONTEXT if in_map else _CONTEXT
+    if is_jsonata:
+        return {name: f"{{% $states.context.{path} %}}" for name, path in facts.items()}
+    return {f"{name}.$": f"$$.{path}" for name, path in facts.items()}
+
+
+def limit(state: dict[str, Any], field: str) -> dict[str, Any]:
+    """HeartbeatSeconds or TimeoutSeconds of the *state*, if it has it, however it is written."""
+    name = field.removesuffix("Seconds").lower()
+    if f"{field}Path" in state:
+        return {f"{name}.$": state[f"{field}Path"]}
+    if state.get(field) is not None:
+        return {name: state[field]}
+    return {}
+
+
 def wrapped(state: dict[str, Any], *, is_jsonata: bool, in_map: bool) -> dict[str, Any]:
     """The Task *state* with an envelope around what it hands to its activity."""
-    facts = _CONTEXT | _MAP_CONTEXT if in_map else _CONTEXT
-    envelope: dict[str, Any]
+    facts = about(is_jsonata=is_jsonata, in_map=in_map) | limit(state, "HeartbeatSeconds")
+    envelope: dict[str, Any] = {KEY: facts}
     if is_jsonata:
-        about = {name: f"{{% $states.context.{path} %}}" for name, path in facts.items()}
-        envelope = {
-            KEY: about | _heartbeat(state),
-            INPUT: state.get("Arguments", _WHOLE_INPUT),
-        }
+        envelope[INPUT] = state.get("Arguments", _WHOLE_INPUT)
         return state | {"Arguments": envelope}
-    about = {f"{name}.$": f"$$.{path}" for name, path in facts.items()}
-    envelope = {KEY: about | _heartbeat(state)}
     if "Parameters" in state:
         envelope[INPUT] = state["Parameters"]
     else:
@@ -54,14 +66,6 @@ def unwrapped(state: dict[str, Any]) -> dict[str, Any]:
     if state.get("Arguments") == _WHOLE_INPUT:
         del state["Arguments"]
     return state
-
-
-def _heartbeat(state: dict[str, Any]) -> dict[str, Any]:
-    if "HeartbeatSecondsPath" in state:
-        return {"heartbeat.$": state["HeartbeatSecondsPath"]}
-    if state.get("HeartbeatSeconds") is not None:
-        return {"heartbeat": state["HeartbeatSeconds"]}
-    return {}
 
 
 def _is_envelope(value: object) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
@@ -11,6 +12,7 @@ from pydantic import ValidationError
 from aiowfm.asl import rules
 from aiowfm.asl.findings import Finding, Pointer
 from aiowfm.asl.shape import shape_problems
+from aiowfm.definitions.callbacks import callback_problems
 from aiowfm.definitions.checks import problems_of_name
 from aiowfm.definitions.definition import (
     MACHINE,
@@ -23,6 +25,8 @@ from aiowfm.definitions.definition import (
 from aiowfm.definitions.document import Document, read_file, read_text
 from aiowfm.errors import DefinitionError, Problem
 from aiowfm.names import cleaned
+
+log = logging.getLogger("aiowfm.definitions")
 
 DefinitionSource: TypeAlias = "str | os.PathLike[str] | WorkflowDefinition | Mapping[str, Any]"
 DefinitionSources: TypeAlias = "DefinitionSource | Sequence[DefinitionSource]"
@@ -40,11 +44,13 @@ def load_definitions(source: DefinitionSources) -> tuple[WorkflowDefinition, ...
             list of them.
 
     Raises:
-        DefinitionError: with every problem of every source; mere warnings raise nothing.
+        DefinitionError: with every problem of every source; mere warnings are logged.
     """
     definitions, problems = check_definitions(source)
     if any(problem.severity == "error" for problem in problems):
         raise DefinitionError(problems)
+    for problem in problems:
+        log.warning("%s", problem)
     return definitions
 
 
@@ -132,6 +138,7 @@ class _Loading:
         self.definitions.append(definition)
         findings = problems_of_name(definition)
         findings += in_machine(rules.problems(definition.state_machine))
+        findings += callback_problems(definition)
         self.problems += located(definition, findings)
 
 
