@@ -13,7 +13,8 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -32,8 +33,8 @@ LOG_TAIL_LINES = 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MiniStack:
-    """A running MiniStack."""
+class Emulator:
+    """Something that runs and speaks AWS's API."""
 
     url: str
 
@@ -48,6 +49,10 @@ class MiniStack:
         return AwsBackend(**(defaults | options))
 
 
+class MiniStack(Emulator):
+    """A running MiniStack."""
+
+
 @cache
 def session() -> Any:
     """A session with made-up credentials; one for all tests, since it loads slowly."""
@@ -60,16 +65,16 @@ def session() -> Any:
 
 @pytest.fixture(scope="session")
 def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MiniStack]:
-    if not PROGRAM.exists():
-        pytest.fail(f"{PROGRAM} is missing: run `make test`, which installs it", pytrace=False)
-    with tempfile.TemporaryFile(mode="w+b") as log:
-        url = f"http://127.0.0.1:{_free_port()}"
-        process = _started(url, tmp_path_factory.mktemp("ministack"), log)
-        try:
-            _wait_until_ready(process, url, log)
-            yield MiniStack(url=url)
-        finally:
-            _end(process)
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    variables = {"BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(port)}
+    with emulator(
+        [PROGRAM],
+        health=f"{url}/_ministack/health",
+        variables=variables,
+        directory=tmp_path_factory.mktemp("ministack"),
+    ):
+        yield MiniStack(url=url)
 
 
 @pytest.fixture
@@ -78,43 +83,51 @@ def environment() -> str:
     return f"t{secrets.token_hex(4)}"
 
 
-def _free_port() -> int:
+@contextmanager
+def emulator(
+    command: Sequence[str | Path], *, health: str, variables: Mapping[str, str], directory: Path
+) -> Iterator[None]:
+    """Have *command* run until left, and begin when the URL *health* answers."""
+    if not Path(command[0]).exists():
+        pytest.fail(f"{command[0]} is missing: run `make test`, which installs it", pytrace=False)
+    with tempfile.TemporaryFile(mode="w+b") as log:
+        process = subprocess.Popen(
+            command,
+            cwd=directory,
+            env=os.environ | variables | {"HOME": str(directory), "TMPDIR": str(directory)},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            _wait_until_ready(process, Path(command[0]).name, health, log)
+            yield
+        finally:
+            _end(process)
+
+
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
-def _started(url: str, directory: Path, log: Any) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [PROGRAM],
-        cwd=directory,
-        env=os.environ
-        | {
-            "BIND_HOST": "127.0.0.1",
-            "GATEWAY_PORT": url.rpartition(":")[2],
-            "HOME": str(directory),
-            "TMPDIR": str(directory),
-        },
-        stdin=subprocess.DEVNULL,
-        stdout=log,
-        stderr=subprocess.STDOUT,
-    )
-
-
-def _wait_until_ready(process: subprocess.Popen[bytes], url: str, log: Any) -> None:
+def _wait_until_ready(process: subprocess.Popen[bytes], name: str, health: str, log: Any) -> None:
     give_up_at = time.monotonic() + START_LIMIT_SECONDS
     while time.monotonic() < give_up_at:
         if process.poll() is not None:
             pytest.fail(
-                f"MiniStack ended at once, with {process.returncode}:\n{_tail(log)}", pytrace=False
+                f"{name} ended at once, with {process.returncode}:\n{_tail(log)}",
+                pytrace=False,
             )
         try:
-            with urllib.request.urlopen(f"{url}/_ministack/health", timeout=1):
+            with urllib.request.urlopen(health, timeout=1):
                 return
         except (urllib.error.URLError, OSError):
             time.sleep(0.05)
     pytest.fail(
-        f"MiniStack was not ready after {START_LIMIT_SECONDS:g} s:\n{_tail(log)}", pytrace=False
+        f"{name} was not ready after {START_LIMIT_SECONDS:g} s:\n{_tail(log)}",
+        pytrace=False,
     )
 
 

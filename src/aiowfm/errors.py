@@ -12,7 +12,8 @@ AiowfmError
     UnknownDefinitionError  WorkflowNotFoundError  UnknownTaskKeyError
   WorkflowExistsError
   TaskTokenExpiredError
-  FinalizationConflictError
+  FinalizationConflictError   .key, .kind, .error
+  InvalidLinkError            .has_expired
   BackendError                .operation, .code; __cause__ is the original
     BackendUnavailableError
     AccessDeniedError
@@ -153,14 +154,39 @@ class TaskTokenExpiredError(AiowfmError):
 
 
 class FinalizationConflictError(AiowfmError):
-    """Another result of this callback task was accepted first."""
+    """Another result of this callback task was accepted first.
+
+    Attributes:
+        key: Of the callback task.
+        kind: `success` or `failure`: what the first result is.
+        error: The error name of the first result, if it is a failure.
+    """
+
+    def __init__(self, key: str, *, kind: str, error: str | None = None) -> None:
+        self.key = key
+        self.kind = kind
+        self.error = error
+        first = f"a {kind}" if error is None else f"a {kind}, {error!r}"
+        super().__init__(f"callback {key!r}: another result was accepted first, {first}")
+
+
+class InvalidLinkError(AiowfmError):
+    """A signed link is not one of ours, was changed, or has expired.
+
+    Attributes:
+        has_expired: It is ours, and its time is over.
+    """
+
+    def __init__(self, message: str, *, has_expired: bool = False) -> None:
+        self.has_expired = has_expired
+        super().__init__(message)
 
 
 class BackendError(AiowfmError):
     """The backend refused or failed an operation.
 
     Attributes:
-        operation: The operation, by its name in the Step Functions API.
+        operation: The operation, by its name in the service's API.
         code: The backend's own error code.
     """
 

@@ -12,15 +12,18 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
-from typing import NewType, Protocol
+from typing import Protocol
 
 from aiowfm.asl.payload import MAX_PAYLOAD_BYTES as MAX_PAYLOAD_BYTES
 from aiowfm.names import ActivityArn, ExecutionArn, StateMachineArn
-
-TaskToken = NewType("TaskToken", str)
+from aiowfm.waits import TaskToken as TaskToken
+from aiowfm.waits import Wait
 
 MAX_ERROR_LENGTH = 256  # characters; SendTaskFailure.error
 MAX_CAUSE_LENGTH = 32_768  # characters; SendTaskFailure.cause
+
+VISIBILITY_SECONDS = 60  # of messages in the queue of callbacks
+MAX_RECEIVES = 10  # of one message, before it is a dead letter
 
 
 class ExecutionStatus(Enum):
@@ -232,6 +235,107 @@ class Executions(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueMessage:
+    """A message that was received; nobody else sees it for a while.
+
+    Attributes:
+        receipt: Names this receiving of it.
+        receive_count: How often it was received, this time included.
+    """
+
+    id: str
+    receipt: str = field(repr=False)
+    body: str = field(repr=False)
+    receive_count: int
+
+
+class CallbackQueue(Protocol):
+    """Where Step Functions says that a callback task waits.
+
+    A message is received at least once, in any order, and again where it is not deleted
+    before it can be seen again: after `VISIBILITY_SECONDS`, unless `hide` says otherwise. The
+    eleventh time it goes to the dead-letter queue instead.
+    """
+
+    async def receive(self) -> Sequence[QueueMessage]:
+        """Wait up to 20 seconds for messages; 10 of them at most, none if none come.
+
+        Cancelling may hide messages until they can be seen again.
+
+        Raises:
+            BackendUnavailableError: worth another try.
+        """
+        ...
+
+    def interrupt(self) -> None:
+        """Make open calls of `receive` return at once where that hides nothing."""
+        ...
+
+    async def delete(self, messages: Sequence[QueueMessage]) -> None:
+        """Take them off the queue; 10 at most."""
+        ...
+
+    async def hide(self, messages: Sequence[QueueMessage], seconds: float) -> None:
+        """Let them be seen again in *seconds* from now, whole ones; 10 at most."""
+        ...
+
+
+class TokenStore(Protocol):
+    """What is kept of callback tasks, by key."""
+
+    async def find(self, key: str) -> Wait | None:
+        """What is kept under *key*, as the last `replace` left it, however old it is."""
+        ...
+
+    async def result(self, key: str) -> str | None:
+        """The result that was last kept with the wait under *key*, as text."""
+        ...
+
+    async def replace(self, old: Wait | None, new: Wait, result: str | None = None) -> bool:
+        """Keep *new* in the place of *old*, and a *result* with it, both or neither.
+
+        Repeating it is safe.
+
+        Returns:
+            False, with nothing done, if what is kept is not *old*: its revision, status and
+            token; None: nothing.
+        """
+        ...
+
+    def pending(self) -> AsyncIterator[Wait]:
+        """Those with status WAITING, as they were entered, without tokens; it may lag."""
+        ...
+
+    async def due(self, now: float) -> Sequence[str]:
+        """Keys of waits whose `due_at` is not after *now*, 100 at most; it may lag."""
+        ...
+
+
+class CallbackStorage(Protocol):
+    """The queue and the table of one application's callbacks."""
+
+    @property
+    def queue(self) -> CallbackQueue: ...
+    @property
+    def tokens(self) -> TokenStore: ...
+
+    async def queue_url(self) -> str:
+        """The URL that the queue has or would have, as state machines name it."""
+        ...
+
+    async def create(self, tags: Mapping[str, str]) -> None:
+        """Make what is missing, and wait until it is usable.
+
+        Several processes may do so at once.
+        """
+        ...
+
+    async def missing(self) -> Sequence[str]:
+        """What does not exist, in words."""
+        ...
+
+
 class OpenBackend(Protocol):
     """A backend in use, bound to the running event loop."""
 
@@ -245,6 +349,14 @@ class OpenBackend(Protocol):
     def state_machines(self) -> StateMachines: ...
     @property
     def executions(self) -> Executions: ...
+
+    def callbacks(self, name: str) -> CallbackStorage:
+        """The queue and the table *name*; asks nothing of them."""
+        ...
+
+    def now(self) -> float:
+        """Seconds since the epoch, on the clock by which tasks time out."""
+        ...
 
 
 class Backend(Protocol):

@@ -37,7 +37,7 @@ class Owner(NamedTuple):
 
     execution: str
     state: str
-    index: int | None
+    map_index: int | None
 
 
 class Fence(NamedTuple):

@@ -35,7 +35,8 @@ def called_operations() -> set[str]:
 
 def declared_errors() -> list[Any]:
     session = botocore.session.get_session()
-    models = [session.get_service_model(service) for service in ("stepfunctions", "sts")]
+    services = ("stepfunctions", "sts", "sqs", "dynamodb")
+    models = [session.get_service_model(service) for service in services]
     cases = []
     for operation in sorted(called_operations()):
         model = next(model for model in models if operation in model.operation_names)
@@ -45,7 +46,13 @@ def declared_errors() -> list[Any]:
 
 
 def test_the_operations_are_those_of_the_sources() -> None:
-    assert {"GetActivityTask", "SendTaskSuccess", "ListExecutions"} <= called_operations()
+    assert {
+        "GetActivityTask",
+        "SendTaskSuccess",
+        "ListExecutions",
+        "ReceiveMessage",
+        "TransactWriteItems",
+    } <= called_operations()
 
 
 @pytest.mark.parametrize(("operation", "code"), declared_errors())

@@ -194,6 +194,8 @@ class Opened:
         self.activities = opened.activities
         self.state_machines = opened.state_machines
         self.executions = opened.executions
+        self.callbacks = opened.callbacks
+        self.now = opened.now
 
 
 class WitnessedBackend:

@@ -70,12 +70,19 @@ class Arns:
 
     async def make(self, kind: str, name: str) -> str:
         """The ARN of the *kind* (as ARNs spell it) named *name*."""
+        return names.sibling_arn(await self._known_model(), kind, name)
+
+    async def account_id(self) -> str:
+        """The account, learnt if need be."""
+        return (await self._known_model()).split(":")[4]
+
+    async def _known_model(self) -> str:
         if self._model is None:
             async with self._asking:
                 if self._model is None:
                     self.learn(self._model_in(await self._ask_account_id()))
         assert self._model is not None
-        return names.sibling_arn(self._model, kind, name)
+        return self._model
 
     def _model_in(self, account_id: str) -> str:
         return f"arn:{partition_of(self._region)}:states:{self._region}:{account_id}"

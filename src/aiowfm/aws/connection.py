@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import socket
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import aioboto3
@@ -17,6 +19,8 @@ from aiohttp import AddrInfoType
 from aiowfm.aws.activities import AwsActivities, AwsTaskReporter, AwsTaskSource
 from aiowfm.aws.arns import Arns
 from aiowfm.aws.backend import ClientSession
+from aiowfm.aws.callbacks import AwsCallbackStorage
+from aiowfm.aws.clients import CallbackClients, LazyClient
 from aiowfm.aws.errors import translated
 from aiowfm.aws.executions import AwsExecutions
 from aiowfm.aws.state_machines import AwsStateMachines
@@ -25,9 +29,11 @@ logger = logging.getLogger("aiowfm.aws")
 
 CONNECT_TIMEOUT_SECONDS = 10
 POLL_TIMEOUT_SECONDS = 70  # GetActivityTask holds for 60; its page asks for 65 at least
+RECEIVE_TIMEOUT_SECONDS = 30  # ReceiveMessage holds for 20
 CONTROL_TIMEOUT_SECONDS = 20
 CONTROL_CONNECTIONS = 50
 SPARE_POLL_CONNECTIONS = 10
+RECEIVE_CONNECTIONS = 10
 # Probes keep an idle connection known on its way, and notice within a poll that it is dead.
 KEEPALIVE_OPTIONS = {"TCP_KEEPIDLE": 20, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
 
@@ -41,6 +47,14 @@ class AwsConnection:
     activities: AwsActivities
     state_machines: AwsStateMachines
     executions: AwsExecutions
+    callback_clients: CallbackClients
+    arns: Arns
+
+    def callbacks(self, name: str) -> AwsCallbackStorage:
+        return AwsCallbackStorage(name, self.callback_clients, self.arns)
+
+    def now(self) -> float:
+        return time.time()
 
 
 @asynccontextmanager
@@ -53,7 +67,10 @@ async def connected(
     endpoints: Mapping[str, str],
     max_polls: int,
 ) -> AsyncIterator[AwsConnection]:
-    """Open one client for polls and another for all else, so that neither waits for the other."""
+    """Open one client for polls and another for all else, so that neither waits for the other.
+
+    Those of the services that only callbacks need are opened when they are first used.
+    """
     with translated("CreateClient"):
         # A session of its own for each opening: its credentials are bound to one loop.
         clients = session or aioboto3.Session(region_name=region)
@@ -69,9 +86,13 @@ async def connected(
                 return str((await sts.get_caller_identity())["Account"])
 
     async with AsyncExitStack() as stack:
-        with translated("CreateClient"):
-            polls = await stack.enter_async_context(client("stepfunctions", poll_config(max_polls)))
-            control = await stack.enter_async_context(client("stepfunctions", control_config()))
+
+        async def opened(service: str, config: AioConfig) -> Any:
+            with translated("CreateClient"):
+                return await stack.enter_async_context(client(service, config))
+
+        polls = await opened("stepfunctions", poll_config(max_polls))
+        control = await opened("stepfunctions", control_config())
         logger.info("Connected to Step Functions in %s", region)
         arns = Arns(region=region, account_id=account_id, ask_account_id=ask_account_id)
         yield AwsConnection(
@@ -80,6 +101,12 @@ async def connected(
             activities=AwsActivities(control, arns),
             state_machines=AwsStateMachines(control, arns, role_arn),
             executions=AwsExecutions(control, arns),
+            callback_clients=CallbackClients(
+                receives=LazyClient(partial(opened, "sqs", receive_config())),
+                sqs=LazyClient(partial(opened, "sqs", control_config())),
+                dynamodb=LazyClient(partial(opened, "dynamodb", control_config())),
+            ),
+            arns=arns,
         )
 
 
@@ -105,14 +132,13 @@ def probing_socket(address: AddrInfoType) -> socket.socket:
 
 
 def poll_config(max_polls: int) -> AioConfig:
-    """No retries: the client would repeat a poll whose first try may hold a task."""
-    return AioConfig(
-        connect_timeout=CONNECT_TIMEOUT_SECONDS,
-        read_timeout=POLL_TIMEOUT_SECONDS,
-        max_pool_connections=max_polls + SPARE_POLL_CONNECTIONS,
-        retries={"total_max_attempts": 1, "mode": "standard"},
-        http_session_cls=ProbingSession,
-    )
+    """For polls for tasks."""
+    return _unrepeated_config(POLL_TIMEOUT_SECONDS, max_polls + SPARE_POLL_CONNECTIONS)
+
+
+def receive_config() -> AioConfig:
+    """For receiving messages."""
+    return _unrepeated_config(RECEIVE_TIMEOUT_SECONDS, RECEIVE_CONNECTIONS)
 
 
 def control_config() -> AioConfig:
@@ -121,5 +147,16 @@ def control_config() -> AioConfig:
         read_timeout=CONTROL_TIMEOUT_SECONDS,
         max_pool_connections=CONTROL_CONNECTIONS,
         retries={"total_max_attempts": 5, "mode": "standard"},
+        http_session_cls=ProbingSession,
+    )
+
+
+def _unrepeated_config(read_timeout: int, connections: int) -> AioConfig:
+    """No retries: the client would repeat a poll whose first try may hold a task or messages."""
+    return AioConfig(
+        connect_timeout=CONNECT_TIMEOUT_SECONDS,
+        read_timeout=read_timeout,
+        max_pool_connections=connections,
+        retries={"total_max_attempts": 1, "mode": "standard"},
         http_session_cls=ProbingSession,
     )

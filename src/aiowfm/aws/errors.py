@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -35,8 +35,10 @@ from aiowfm.errors import (
 from aiowfm.ports import ExecutionExistsError
 
 MAX_MESSAGE_LENGTH = 1_000  # characters; some errors quote what was sent
+MIN_SECRET_LENGTH = 8  # characters; `true` or `{}` says nothing, and is found in any text
 
 BY_CODE: dict[str, type[Exception]] = {
+    # Step Functions
     "ActivityAlreadyExists": BackendError,
     "ActivityDoesNotExist": NotFoundError,
     "ActivityLimitExceeded": BackendError,
@@ -67,6 +69,53 @@ BY_CODE: dict[str, type[Exception]] = {
     "StateMachineTypeNotSupported": BackendError,
     "TooManyTags": BackendError,
     "ValidationException": BackendError,
+    # SQS, whose older names for some of them come with a prefix
+    "BatchEntryIdsNotDistinct": BackendError,
+    "BatchRequestTooLong": BackendError,
+    "EmptyBatchRequest": BackendError,
+    "InvalidAddress": NotFoundError,  # of a queue
+    "InvalidAttributeName": BackendError,
+    "InvalidAttributeValue": BackendError,
+    "InvalidBatchEntryId": BackendError,
+    "InvalidMessageContents": BackendError,
+    "InvalidSecurity": AccessDeniedError,
+    "KmsAccessDenied": AccessDeniedError,
+    "KmsDisabled": BackendError,
+    "KmsInvalidKeyUsage": BackendError,
+    "KmsInvalidState": BackendError,
+    "KmsNotFound": BackendError,
+    "KmsOptInRequired": AccessDeniedError,
+    "KmsThrottled": BackendUnavailableError,
+    "NonExistentQueue": NotFoundError,
+    "OverLimit": BackendUnavailableError,  # of messages that were received and not deleted
+    "QueueAlreadyExists": BackendError,
+    "QueueDeletedRecently": BackendUnavailableError,
+    "QueueDoesNotExist": NotFoundError,
+    "QueueNameExists": BackendError,
+    "TooManyEntriesInBatchRequest": BackendError,
+    "UnsupportedOperation": BackendError,
+    # DynamoDB, and its reasons for cancelling a transaction
+    "ConditionalCheckFailed": BackendError,
+    "ConditionalCheckFailedException": BackendError,
+    "ContinuousBackupsUnavailableException": BackendUnavailableError,
+    "DuplicateItem": BackendError,
+    "IdempotentParameterMismatchException": BackendError,
+    "ItemCollectionSizeLimitExceeded": BackendError,
+    "ItemCollectionSizeLimitExceededException": BackendError,
+    "LimitExceededException": BackendUnavailableError,  # of tables that are being changed
+    "ProvisionedThroughputExceeded": BackendUnavailableError,
+    "ProvisionedThroughputExceededException": BackendUnavailableError,
+    "ReplicatedWriteConflictException": BackendUnavailableError,
+    "ResourceInUseException": BackendUnavailableError,
+    "ResourceNotFoundException": NotFoundError,
+    "TableNotFoundException": NotFoundError,
+    "ThrottlingError": BackendUnavailableError,
+    "TransactionCanceledException": BackendUnavailableError,  # for a reason that was not given
+    "TransactionConflict": BackendUnavailableError,
+    "TransactionConflictException": BackendUnavailableError,
+    "TransactionInProgressException": BackendUnavailableError,
+    "UnknownOperationException": BackendError,
+    "ValidationError": BackendError,
     # What every operation can answer
     "AccessDenied": AccessDeniedError,
     "AccessDeniedException": AccessDeniedError,
@@ -134,20 +183,21 @@ _PARAMETER = re.compile(r'parameter (?:in input: "|in )?(\w[\w.\[\]]*)')
 
 
 @contextmanager
-def translated(operation: str, *, secret: str = "") -> Iterator[None]:
+def translated(operation: str, *, secret: str | Sequence[str] = "") -> Iterator[None]:
     """Turn what the AWS client raises for *operation* into our errors, keeping the cause.
 
     Args:
-        operation: By its name in the Step Functions API.
-        secret: What no error may show, such as a task token. A cause that shows
-            it is dropped.
+        operation: By its name in the service's API.
+        secret: What no error may show, such as a task token or a result. A cause that
+            shows it is dropped.
     """
+    secrets = (secret,) if isinstance(secret, str) else secret
     try:
         yield
     except (ClientError, BotoCoreError, *_UNREACHABLE, *_UNREADABLE) as exc:
         # A parameter's error quotes the value, which may be a token or an input.
-        quotes = isinstance(exc, ParamValidationError) or (secret and secret in str(exc))
-        raise _ours(operation, exc, secret) from (None if quotes else exc)
+        quotes = isinstance(exc, ParamValidationError) or _hidden(str(exc), secrets) != str(exc)
+        raise _ours(operation, exc, secrets) from (None if quotes else exc)
     except RuntimeError as exc:
         if "credentials" not in str(exc):  # botocore: "refreshed credentials are still expired"
             raise
@@ -158,17 +208,18 @@ def expected_type(operation: str, code: str) -> type[Exception]:
     """Which of our errors stands for *code* in an answer to *operation*."""
     if operation in _TASK_OPERATIONS and code in _BY_TASK_CODE:
         return _BY_TASK_CODE[code]
-    return BY_CODE.get(code, BackendError)
+    # SQS has codes like AWS.SimpleQueueService.NonExistentQueue.
+    return BY_CODE.get(code.rpartition(".")[2], BackendError)
 
 
-def _ours(operation: str, exc: Exception, secret: str) -> Exception:
+def _ours(operation: str, exc: Exception, secrets: Sequence[str]) -> Exception:
     if isinstance(exc, ClientError):
-        return _of_answer(operation, exc, secret)
+        return _of_answer(operation, exc, secrets)
     code = type(exc).__name__
     if isinstance(exc, ParamValidationError):
         parameters = ", ".join(dict.fromkeys(_PARAMETER.findall(str(exc)))) or "a parameter"
         return BackendError(operation, code, f"not a usable value: {parameters}")
-    message = _message(str(exc) or code, secret)
+    message = _message(str(exc) or code, secrets)
     if isinstance(exc, NoCredentialsError):
         message += ": set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give a session"
     if isinstance(exc, _DENIED):
@@ -180,13 +231,13 @@ def _ours(operation: str, exc: Exception, secret: str) -> Exception:
     return BackendUnavailableError(operation, code, f"cannot read the answer: {message}")
 
 
-def _of_answer(operation: str, exc: ClientError, secret: str) -> Exception:
+def _of_answer(operation: str, exc: ClientError, secrets: Sequence[str]) -> Exception:
     error = exc.response.get("Error", {})
     metadata = exc.response.get("ResponseMetadata", {})
-    code = str(error.get("Code") or "Unknown")
-    message = _message(str(error.get("Message") or "no reason given"), secret)
+    code = _reason(exc) or str(error.get("Code") or "Unknown")
+    message = _message(str(error.get("Message") or "no reason given"), secrets)
     kind = expected_type(operation, code)
-    if kind is BackendError and code not in BY_CODE:
+    if kind is BackendError and code.rpartition(".")[2] not in BY_CODE:
         kind = _type_by_status(metadata.get("HTTPStatusCode", 0))
     if kind is TaskTokenExpiredError:
         # The client tried more than once by itself: an earlier attempt may have finished the task.
@@ -213,7 +264,21 @@ def _type_by_status(status: int) -> type[AiowfmError]:
     return AccessDeniedError if status in (401, 403) else BackendError
 
 
-def _message(text: str, secret: str) -> str:
-    if secret:
-        text = text.replace(secret, "<task token>")
+def _reason(exc: ClientError) -> str | None:
+    """Why a transaction was cancelled: the gravest of the reasons, one for each of its items."""
+    reasons = {str(each.get("Code")) for each in exc.response.get("CancellationReasons") or ()}
+    reasons -= {"None"}
+    lasting = {code for code in reasons if BY_CODE.get(code) is BackendError}
+    return min(lasting or reasons, default=None)
+
+
+def _message(text: str, secrets: Sequence[str]) -> str:
+    text = _hidden(text, secrets)
     return text if len(text) <= MAX_MESSAGE_LENGTH else text[:MAX_MESSAGE_LENGTH] + "…"
+
+
+def _hidden(text: str, secrets: Sequence[str]) -> str:
+    for secret in secrets:
+        if len(secret) >= MIN_SECRET_LENGTH:
+            text = text.replace(secret, "<secret>")
+    return text

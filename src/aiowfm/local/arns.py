@@ -16,6 +16,7 @@ class Arns:
 
     def __init__(self, region: str, account_id: str) -> None:
         self.prefix = f"arn:aws:states:{region}:{account_id}"
+        self._queues = f"https://sqs.{region}.amazonaws.com/{account_id}"
 
     def activity(self, name: str) -> ActivityArn:
         return ActivityArn(f"{self.prefix}:activity:{name}")
@@ -25,6 +26,10 @@ class Arns:
 
     def execution(self, machine: str, name: str) -> ExecutionArn:
         return ExecutionArn(f"{self.prefix}:execution:{machine}:{name}")
+
+    def queue_url(self, name: str) -> str:
+        """The queue *name* as definitions name it; it is in the process all the same."""
+        return f"{self._queues}/{name}"
 
     def express(self, machine: str, name: str, unique: str) -> ExecutionArn:
         """An execution of an EXPRESS machine: their names may repeat."""

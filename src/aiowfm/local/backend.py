@@ -15,6 +15,7 @@ import anyio
 
 from aiowfm import ports
 from aiowfm.errors import ConfigError, EngineStateError
+from aiowfm.local.callbacks import LocalCallbackStorage
 from aiowfm.local.errors import ServiceError, translated
 from aiowfm.local.retention import DEFAULT_SECONDS
 from aiowfm.local.runs import Run
@@ -129,6 +130,13 @@ class OpenLocalBackend:
         self.activities = LocalActivities(service)
         self.state_machines = LocalStateMachines(service)
         self.executions = LocalExecutions(service)
+        self._service = service
+
+    def callbacks(self, name: str) -> LocalCallbackStorage:
+        return LocalCallbackStorage(self._service, name)
+
+    def now(self) -> float:
+        return self._service.now()
 
 
 class LocalTasks:

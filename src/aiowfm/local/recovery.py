@@ -38,6 +38,7 @@ async def recover(service: Service) -> None:
     await service.machines.load()
     await service.map_runs.load()
     await service.queues.load()
+    await service.waits.load()
     arns, newest = await service.store.ask(_names)
     service.executions.know(arns, newest)
     for run in await _resume_all(service):

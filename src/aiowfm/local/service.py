@@ -39,6 +39,7 @@ from aiowfm.local.storage.database import MEMORY, Database
 from aiowfm.local.storage.store import Store
 from aiowfm.local.tags import merged
 from aiowfm.local.tokens import TaskId, TokenMint
+from aiowfm.local.waits import Waits
 from aiowfm.names import StateMachineArn
 from aiowfm.ports import MAX_PAYLOAD_BYTES, ActivityTask, TaskToken
 
@@ -83,6 +84,7 @@ class Service:
         )
         self.retention = Retention(self.store, self.executions, self.machines, now, retention)
         self.queues = Queues(self.store)
+        self.waits = Waits(self.store, now)
         self._is_loaded = False
         self.integrations = Integrations(self)
         self.calls = ServiceCalls(
@@ -117,9 +119,11 @@ class Service:
             group.start_soon(self.store.run)
             group.start_soon(self.executions.run)
             group.start_soon(self.retention.run)
+            group.start_soon(self.waits.run)
 
     async def close(self) -> None:
         """Keep all there is, and close a file."""
+        self.queues.close()
         await self.store.close()
 
     @asynccontextmanager

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from aiowfm.asl.history import HistoryEvent
 from aiowfm.local.errors import UNAVAILABLE, ServiceError
-from aiowfm.local.storage.rows import ExecutionRow, encoded, json_of
+from aiowfm.local.storage.rows import ExecutionRow, WaitRow, encoded, json_of
 
 # All rows of a table in one statement: between two statements the thread that writes has to
 # wait until the event loop lets go of the interpreter.
@@ -35,6 +35,14 @@ _SAVE_MAP_RUNS = """
 INSERT OR REPLACE INTO map_runs
 SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(?)
 """
+_SAVE_WAITS = """
+INSERT OR REPLACE INTO waits SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3,
+    value ->> 4, value ->> 5, value ->> 6
+FROM json_each(?)
+"""
+_SAVE_RESULTS = """
+INSERT OR REPLACE INTO results SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?)
+"""
 
 
 @dataclass(slots=True)
@@ -46,12 +54,14 @@ class Batch:
     event_count: int = 0
     documents: dict[tuple[str, str], str | None] = field(default_factory=dict)
     map_runs: dict[str, tuple[str, int, str, str]] = field(default_factory=dict)
+    waits: dict[tuple[str, str], WaitRow] = field(default_factory=dict)
+    results: dict[tuple[str, str], str] = field(default_factory=dict)
     when_kept: list[Callable[[], None]] = field(default_factory=list)
     waiters: list[asyncio.Future[None]] = field(default_factory=list)
 
     @property
     def is_empty(self) -> bool:
-        return not (self.executions or self.events or self.documents or self.map_runs)
+        return not (self.executions or self.events or self.documents or self.map_runs or self.waits)
 
     def add(self, later: Batch) -> None:
         """Let this be what was to be kept first, and then *later*."""
@@ -61,6 +71,8 @@ class Batch:
         self.event_count += later.event_count
         self.documents.update(later.documents)
         self.map_runs.update(later.map_runs)
+        self.waits.update(later.waits)
+        self.results.update(later.results)
         self.when_kept += later.when_kept
         self.waiters += later.waiters
 
@@ -79,6 +91,7 @@ class Batch:
         """What writes it: SQL, each with its rows as JSON."""
         history = [(number, each[0].id, encoded(each)) for number, each in self.events.items()]
         documents = [(*key, text) for key, text in self.documents.items() if text is not None]
+        results = [(*key, result) for key, result in self.results.items()]
         removed = [key for key, text in self.documents.items() if text is None]
         return [
             (sql, json_of(rows))
@@ -88,6 +101,8 @@ class Batch:
                 (_PUT, documents),
                 (_REMOVE, removed),
                 (_SAVE_MAP_RUNS, list(self.map_runs.values())),
+                (_SAVE_WAITS, list(self.waits.values())),
+                (_SAVE_RESULTS, results),
             )
             if rows
         ]

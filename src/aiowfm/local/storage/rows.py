@@ -38,6 +38,24 @@ class ExecutionRow(NamedTuple):
     output: str | None
 
 
+class WaitRow(NamedTuple):
+    """A row of `waits`.
+
+    Attributes:
+        name: The store of tokens that it is in.
+        task_key: The key as JSON.
+        document: All of it, as JSON.
+    """
+
+    name: str
+    task_key: str
+    status: str
+    entered: str
+    due_at: float | None
+    expires_at: float
+    document: str
+
+
 def encoded(events: Iterable[HistoryEvent]) -> str:
     """*events* as JSON text; a payload that several of them have is in it once."""
     texts: dict[str, int] = {}

@@ -46,9 +46,31 @@ CREATE TABLE map_runs (
 CREATE INDEX map_runs_by_execution ON map_runs (execution);
 """
 
+_CALLBACKS = """
+CREATE TABLE waits (
+    name TEXT NOT NULL,
+    task_key TEXT NOT NULL,
+    status TEXT NOT NULL,
+    entered TEXT NOT NULL,
+    due_at REAL,
+    expires_at REAL NOT NULL,
+    document TEXT NOT NULL,
+    PRIMARY KEY (name, task_key)
+) WITHOUT ROWID;
+CREATE INDEX waits_pending ON waits (name, entered, task_key) WHERE status = 'WAITING';
+CREATE INDEX waits_due ON waits (name, due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX waits_by_expiry ON waits (expires_at);
+CREATE TABLE results (
+    name TEXT NOT NULL,
+    task_key TEXT NOT NULL,
+    result TEXT NOT NULL,
+    PRIMARY KEY (name, task_key)
+) WITHOUT ROWID;
+"""
+
 # The one at place n makes a file of version n + 1 out of one of version n.
 # Those that were released never change.
-MIGRATIONS: Sequence[str] = (_TABLES,)
+MIGRATIONS: Sequence[str] = (_TABLES, _CALLBACKS)
 VERSION = len(MIGRATIONS)
 
 

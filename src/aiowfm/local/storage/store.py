@@ -20,7 +20,7 @@ from aiowfm.asl.history import HistoryEvent
 from aiowfm.local.errors import UNAVAILABLE, ServiceError
 from aiowfm.local.storage.batch import Batch, transaction, write
 from aiowfm.local.storage.database import Database
-from aiowfm.local.storage.rows import ExecutionRow, decoded, payload_characters
+from aiowfm.local.storage.rows import ExecutionRow, WaitRow, decoded, payload_characters
 
 log = logging.getLogger("aiowfm.local")
 Result = TypeVar("Result")
@@ -77,6 +77,13 @@ class Store:
 
     def save_map_run(self, arn: str, execution: int, status: str, document: str) -> None:
         self._gathering.map_runs[arn] = (arn, execution, status, document)
+        self._wake()
+
+    def save_wait(self, row: WaitRow, result: str | None) -> None:
+        """Keep a wait and, unless it is None, the result that was accepted for it."""
+        self._gathering.waits[row.name, row.task_key] = row
+        if result is not None:
+            self._gathering.results[row.name, row.task_key] = result
         self._wake()
 
     def put(self, kind: str, key: str, document: str | None) -> None:

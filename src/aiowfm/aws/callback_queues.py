@@ -1,0 +1,130 @@
+"""Makes the queue of callbacks and its dead-letter queue."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from aiowfm.aws.errors import translated
+from aiowfm.aws.provisioning import until
+from aiowfm.errors import BackendError, NotFoundError
+from aiowfm.names import dead_letters_name
+from aiowfm.ports import MAX_RECEIVES, VISIBILITY_SECONDS
+
+logger = logging.getLogger("aiowfm.aws")
+
+RETENTION_SECONDS = 1_209_600  # 14 days, the longest that SQS keeps a message
+WAIT_SECONDS = 20
+
+_BOTH = {
+    "MessageRetentionPeriod": str(RETENTION_SECONDS),
+    "SqsManagedSseEnabled": "true",
+}
+_EXISTS = frozenset({"QueueAlreadyExists", "QueueNameExists"})
+_WAS_DELETED = "QueueDeletedRecently"
+
+
+async def create_queues(client: Any, name: str, tags: Mapping[str, str]) -> str:
+    """Make the queue *name* and its dead-letter queue where they are missing.
+
+    Those that exist are used as they are; where they differ from what would have been made,
+    that is logged.
+
+    Returns:
+        The URL of the queue.
+    """
+    _, dead_letters = await _queue(client, dead_letters_name(name), _BOTH, tags)
+    redrive = {
+        "deadLetterTargetArn": dead_letters["QueueArn"],
+        "maxReceiveCount": str(MAX_RECEIVES),
+    }
+    attributes = _BOTH | {
+        "ReceiveMessageWaitTimeSeconds": str(WAIT_SECONDS),
+        "RedrivePolicy": json.dumps(redrive),
+        "VisibilityTimeout": str(VISIBILITY_SECONDS),
+    }
+    url, _ = await _queue(client, name, attributes, tags)
+    return url
+
+
+async def find_queue(client: Any, name: str) -> str | None:
+    """The URL of the queue *name* if it exists."""
+    try:
+        with translated("GetQueueUrl"):
+            answer = await client.get_queue_url(QueueName=name)
+            return str(answer["QueueUrl"])
+    except NotFoundError:
+        return None
+
+
+async def _queue(
+    client: Any, name: str, attributes: Mapping[str, str], tags: Mapping[str, str]
+) -> tuple[str, Mapping[str, str]]:
+    """The URL and the attributes of the queue *name*, made if it is missing."""
+
+    async def find_or_create() -> str | None:
+        return await find_queue(client, name) or await _create(client, name, attributes, tags)
+
+    async def describe() -> Mapping[str, str] | None:
+        return await _attributes(client, url)  # a queue that was just made may not be known yet
+
+    url = await until("CreateQueue", f"queue {name}", find_or_create)
+    present = await until("GetQueueAttributes", f"queue {name}", describe)
+    for attribute, wanted in attributes.items():
+        if not _agrees(attribute, wanted, present):
+            logger.warning(
+                "Queue %s is used with %s %s; it would have been made with %s",
+                name,
+                attribute,
+                present.get(attribute, "unset"),
+                wanted,
+            )
+    return url, present
+
+
+async def _create(
+    client: Any, name: str, attributes: Mapping[str, str], tags: Mapping[str, str]
+) -> str | None:
+    """The URL of the new queue; None if there is one by now, or the name is not free yet."""
+    options = {"tags": dict(tags)} if tags else {}
+    try:
+        with translated("CreateQueue"):
+            answer = await client.create_queue(
+                QueueName=name, Attributes=dict(attributes), **options
+            )
+            url = str(answer["QueueUrl"])
+    except BackendError as exc:
+        code = exc.code.rpartition(".")[2]
+        if code == _WAS_DELETED:
+            logger.info("Waiting for the name of queue %s, which was deleted a moment ago", name)
+        elif code not in _EXISTS:
+            raise
+        return None
+    logger.info("Created or found queue %s", name)
+    return url
+
+
+async def _attributes(client: Any, url: str) -> Mapping[str, str] | None:
+    try:
+        with translated("GetQueueAttributes"):
+            answer = await client.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
+            attributes: Mapping[str, str] = answer["Attributes"]
+            return attributes
+    except NotFoundError:
+        return None
+
+
+def _agrees(attribute: str, wanted: str, present: Mapping[str, str]) -> bool:
+    found = present.get(attribute, "")
+    if attribute == "SqsManagedSseEnabled":
+        return found == wanted or bool(present.get("KmsMasterKeyId"))  # a key of the user's own
+    if attribute == "RedrivePolicy":
+        return _redrive(found) == _redrive(wanted)
+    return found == wanted
+
+
+def _redrive(policy: str) -> tuple[object, str]:
+    members = json.loads(policy or "{}")
+    return members.get("deadLetterTargetArn"), str(members.get("maxReceiveCount"))
