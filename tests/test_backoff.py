@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiowfm.worker.backoff import Backoff
+from aiowfm.backoff import Backoff
 
 
 @given(first=st.floats(0.01, 2.0), longest=st.floats(2.0, 60.0), faults=st.integers(1, 60))

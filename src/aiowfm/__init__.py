@@ -1,6 +1,15 @@
 """An asyncio-native, embedded workflow manager backed by AWS Step Functions."""
 
+from aiowfm.assembly import EngineStats
 from aiowfm.aws import AwsBackend
+from aiowfm.callbacks import (
+    AcceptedResult,
+    CallbackLink,
+    CallbackStats,
+    CallbackTask,
+    Finalization,
+    Finalizer,
+)
 from aiowfm.config import EngineConfig
 from aiowfm.definitions import WorkflowDefinition
 from aiowfm.engine import Engine
@@ -16,6 +25,7 @@ from aiowfm.errors import (
     EngineStateError,
     FinalizationConflictError,
     HandlerTypeError,
+    InvalidLinkError,
     NotFoundError,
     NotJsonError,
     PayloadError,
@@ -33,10 +43,13 @@ from aiowfm.lifecycle import EngineState
 from aiowfm.local import LocalBackend
 from aiowfm.ports import Backend
 from aiowfm.tasks import CallNext, CancelReason, Middleware, TaskContext, current_task
-from aiowfm.worker.statistics import EngineStats, TaskStats
+from aiowfm.waits import Acceptance, Delivery, WaitStatus
+from aiowfm.worker.statistics import TaskStats
 from aiowfm.workflows import Workflow, WorkflowStatus
 
 __all__ = [
+    "Acceptance",
+    "AcceptedResult",
     "AccessDeniedError",
     "AiowfmError",
     "AwsBackend",
@@ -44,18 +57,25 @@ __all__ = [
     "BackendError",
     "BackendUnavailableError",
     "CallNext",
+    "CallbackLink",
+    "CallbackStats",
+    "CallbackTask",
     "CancelReason",
     "ConfigError",
     "DefinitionChangedError",
     "DefinitionError",
+    "Delivery",
     "DuplicateTaskError",
     "Engine",
     "EngineConfig",
     "EngineState",
     "EngineStateError",
     "EngineStats",
+    "Finalization",
     "FinalizationConflictError",
+    "Finalizer",
     "HandlerTypeError",
+    "InvalidLinkError",
     "LocalBackend",
     "Middleware",
     "NotFoundError",
@@ -70,6 +90,7 @@ __all__ = [
     "UnknownDefinitionError",
     "UnknownTaskKeyError",
     "UsageError",
+    "WaitStatus",
     "Workflow",
     "WorkflowDefinition",
     "WorkflowExistsError",

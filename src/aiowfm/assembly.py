@@ -1,21 +1,43 @@
-"""Builds what one life of an engine consists of: its workflows and its worker."""
+"""Builds what one life of an engine consists of: its workflows, worker and callbacks."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from aiowfm.callbacks import Callbacks, CallbackStats
 from aiowfm.config import EngineConfig
-from aiowfm.definitions import CompilerOptions, DefinitionRegistry, least_heartbeats
+from aiowfm.definitions import (
+    CALLBACK_RESOURCE,
+    CompilerOptions,
+    DefinitionRegistry,
+    has_callbacks,
+    least_heartbeats,
+    resource_names,
+)
 from aiowfm.names import ActivityArn
 from aiowfm.ports import Activities, Backend, OpenBackend
 from aiowfm.tasks.middleware import Middleware
 from aiowfm.tasks.registry import TaskRegistry
 from aiowfm.worker.activities import provisioned
+from aiowfm.worker.statistics import TaskStats
 from aiowfm.worker.worker import Worker, most_polls
 from aiowfm.workflows import Deployments, Listing, Workflows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineStats:
+    """What an engine is doing and has done, at one moment.
+
+    Attributes:
+        tasks: By task name.
+        callbacks: Of all callback tasks.
+    """
+
+    tasks: Mapping[str, TaskStats]
+    callbacks: CallbackStats = field(default_factory=CallbackStats)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +46,10 @@ class Parts:
 
     workflows: Workflows
     worker: Worker
+    callbacks: Callbacks
+
+    def stats(self) -> EngineStats:
+        return EngineStats(tasks=self.worker.stats(), callbacks=self.callbacks.stats())
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,20 +62,40 @@ class Assembly:
     middlewares: Sequence[Middleware]
 
     @asynccontextmanager
-    async def opened(self, backend: Backend) -> AsyncIterator[Parts]:
-        """The parts on *backend*, which is open for as long; activities are provisioned."""
-        polls = most_polls(self.handlers, self.config)
-        async with backend.open(max_polls=polls) as opened:
-            names = {task: self.handlers.activity_name(task) for task in self.handlers}
-            arns = await provisioned(names, opened.activities, self.config.provision)
-            yield Parts(self._workflows(opened, arns), self._worker(opened, arns))
+    async def opened(self, backend: Backend, *, works: bool) -> AsyncIterator[Parts]:
+        """The parts on *backend*, which is open for as long; what they need is provisioned.
 
-    def _workflows(self, opened: OpenBackend, arns: Mapping[str, ActivityArn]) -> Workflows:
+        Args:
+            backend: Where they are.
+            works: Whether tasks are handled and the queue of callbacks is read.
+        """
+        polls = most_polls(self.handlers, self.config) if works else 0
+        async with backend.open(max_polls=polls) as opened:
+            names = {task: self.handlers.activity_name(task) for task in self._tasks(works)}
+            arns = await provisioned(names, opened.activities, self.config.provision)
+            callbacks = Callbacks(opened, config=self.config, consumes=works)
+            if any(map(has_callbacks, self.definitions.values())):
+                await callbacks.prepare()
+            workflows = self._workflows(opened, arns, callbacks)
+            yield Parts(workflows, self._worker(opened, arns, works), callbacks)
+
+    def _tasks(self, works: bool) -> set[str]:
+        """The tasks whose activities are needed: without a worker, those that others handle."""
+        tasks = set(self.handlers)
+        if not works:
+            for definition in self.definitions.values():
+                tasks |= set(resource_names(definition)) - {CALLBACK_RESOURCE}
+        return tasks
+
+    def _workflows(
+        self, opened: OpenBackend, arns: Mapping[str, ActivityArn], callbacks: Callbacks
+    ) -> Workflows:
         tasks = {arn: task for task, arn in arns.items()}
         deployments = Deployments(
             opened.state_machines,
             config=self.config,
             activity_arn=arns.__getitem__,
+            queue_url=callbacks.prepare,
             task_name=lambda arn: tasks.get(ActivityArn(arn), arn),
             options=self._compiler_options(),
         )
@@ -67,10 +113,10 @@ class Assembly:
             find_definition=self.definitions.get,
         )
 
-    def _worker(self, opened: OpenBackend, arns: Mapping[str, ActivityArn]) -> Worker:
+    def _worker(self, opened: OpenBackend, arns: Mapping[str, ActivityArn], works: bool) -> Worker:
         definitions = tuple(self.definitions.values())
         return Worker(
-            self.handlers,
+            self.handlers if works else {},
             arns,
             config=self.config,
             source=opened.tasks,

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self, TypedDict
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from aiowfm.errors import ConfigError
 from aiowfm.names import part_problem
@@ -43,6 +43,9 @@ class EngineConfig(BaseModel):
         default_heartbeat: Give activity tasks without HeartbeatSeconds one of at most 60.
         default_retry: Give activity tasks a retrier for lost workers.
         grace_seconds: How long leaving `async with` waits for running tasks.
+        early_ttl_seconds: How long the result of a callback task is kept that comes before the
+            task waits.
+        link_secret: What links of `engine.finalizer` are signed with, at least 16 bytes.
         max_lag_seconds: How long the event loop may stand still before a warning names the
             tasks that ran; 0: no warnings.
     """
@@ -64,6 +67,8 @@ class EngineConfig(BaseModel):
     default_heartbeat: bool = True
     default_retry: bool = True
     grace_seconds: Seconds = 30
+    early_ttl_seconds: Seconds = 3600
+    link_secret: Annotated[SecretStr, Field(min_length=16)] | None = None
     max_lag_seconds: Seconds = 1
 
     @field_validator("app", "environment")
@@ -116,4 +121,6 @@ class EngineOptions(TypedDict, total=False):
     default_heartbeat: bool
     default_retry: bool
     grace_seconds: float
+    early_ttl_seconds: float
+    link_secret: str | None
     max_lag_seconds: float

@@ -13,7 +13,8 @@ from typing import Self, TypeVar, Unpack
 import anyio
 
 from aiowfm import environment
-from aiowfm.assembly import Assembly, Parts
+from aiowfm.assembly import Assembly, EngineStats, Parts
+from aiowfm.callbacks import Callbacks, Finalizer
 from aiowfm.config import EngineConfig, EngineOptions, Provision
 from aiowfm.definitions import (
     DefinitionRegistry,
@@ -29,7 +30,7 @@ from aiowfm.ports import Backend
 from aiowfm.tasks.handlers import HeartbeatMode
 from aiowfm.tasks.middleware import Middleware, check_middleware
 from aiowfm.tasks.registry import TaskRegistry
-from aiowfm.worker.statistics import EngineStats, TaskStats
+from aiowfm.worker.statistics import TaskStats
 from aiowfm.workflows import Workflow, Workflows, WorkflowStatus
 
 Result = TypeVar("Result")
@@ -91,6 +92,10 @@ class Engine:
         self._middlewares: list[Middleware] = []
         self._lifecycle = Lifecycle()
         self._parts: Parts | None = None  # of the life that is, or was last
+        self._works = True
+        self._finalizer = Finalizer(
+            self._callbacks, self._call, link_secret=self.config.link_secret
+        )
 
     @classmethod
     def from_env(
@@ -198,13 +203,17 @@ class Engine:
         """
         loaded = self._definitions.acceptable(definition)
         if self.state is not EngineState.STOPPED:
-            check_for_engine([loaded], self.config.environment, self._handlers)
+            check_for_engine([loaded], self.config.environment, self._known_tasks())
         self._definitions.add(loaded)
 
     # Lifecycle.
 
-    async def start(self) -> None:
+    async def start(self, *, worker: bool = True) -> None:
         """Check the definitions, provision what they need, and begin to work.
+
+        Args:
+            worker: Whether to handle tasks and to read the queue of callbacks; a process that
+                only starts workflows and finishes callbacks needs neither, nor handlers.
 
         Raises:
             EngineStateError: it is not stopped.
@@ -212,7 +221,8 @@ class Engine:
             NotFoundError: something is missing and `provision` is `check`.
         """
         self._lifecycle.require_stopped("start()")
-        check_for_engine(self.definitions, self.config.environment, self._handlers)
+        self._works = worker
+        check_for_engine(self.definitions, self.config.environment, self._known_tasks())
         await self._lifecycle.start(self._live, self.config.grace_seconds)
 
     async def stop(self, grace: float | None = None) -> None:
@@ -264,11 +274,16 @@ class Engine:
                 self._parts.worker.hurry()
             self._lifecycle.begin_stop()
 
+    @property
+    def finalizer(self) -> Finalizer:
+        """Finishes callback tasks by the application's own keys, while the engine runs."""
+        return self._finalizer
+
     def stats(self) -> EngineStats:
         """What the worker does and has done since the last start, by task; after a stop too."""
         if self._parts is None:
             return EngineStats(tasks=dict.fromkeys(self._handlers, TaskStats()))
-        return self._parts.worker.stats()
+        return self._parts.stats()
 
     # Workflows.
 
@@ -352,24 +367,40 @@ class Engine:
 
     async def _live(self, life: Life) -> None:
         assembly = Assembly(self.config, self._definitions, self._handlers, self._middlewares)
-        async with assembly.opened(self._backend) as self._parts:
-            worker = self._parts.worker
-            async with anyio.create_task_group() as group:
-                group.start_soon(worker.run)
-                try:
-                    life.ready()
-                    await life.stopping.wait()
-                    await worker.stop(life.grace_seconds)
-                finally:
-                    worker.abandon()
+        async with assembly.opened(self._backend, works=self._works) as self._parts:
+            worker, callbacks = self._parts.worker, self._parts.callbacks
+            async with anyio.create_task_group() as others:
+                others.start_soon(callbacks.run)
+                async with anyio.create_task_group() as group:
+                    group.start_soon(worker.run)
+                    try:
+                        life.ready()
+                        await life.stopping.wait()
+                        async with anyio.create_task_group() as stops:
+                            stops.start_soon(callbacks.stop, life.grace_seconds)
+                            await worker.stop(life.grace_seconds)
+                    finally:
+                        worker.abandon()
+                        callbacks.abandon()
+                callbacks.close()
 
     async def _call(self, work: Awaitable[Result]) -> Result:
         return await self._lifecycle.require_life("a call").call(work)
 
     def _running(self, what: str) -> Workflows:
+        return self._parts_for(what).workflows
+
+    def _callbacks(self, what: str) -> Callbacks:
+        return self._parts_for(what).callbacks
+
+    def _parts_for(self, what: str) -> Parts:
         self._lifecycle.require_running(what)
         assert self._parts is not None
-        return self._parts.workflows
+        return self._parts
+
+    def _known_tasks(self) -> TaskRegistry | None:
+        """The tasks that definitions may name; None where others handle them."""
+        return self._handlers if self._works else None
 
 
 def _status(status: str) -> WorkflowStatus:

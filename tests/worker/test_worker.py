@@ -165,7 +165,7 @@ async def test_after_its_grace_a_worker_abandons_open_polls_and_hands_running_ta
     assert house.tasks.open.total() == 0
     (record,) = [record for record in caplog.records if record.levelno == logging.WARNING]
     assert record.message.startswith("abandoning 1 open polls")
-    stats = house.worker.stats().tasks
+    stats = house.worker.stats()
     assert (stats["idle"].polls_abandoned, stats["forever"].polls_abandoned) == (1, 0)
     assert stats["forever"].handed_back == 1
 
@@ -182,7 +182,7 @@ async def test_polls_that_a_cancelled_stop_leaves_open_are_counted_once(
             await house.worker.stop(10)
         house.worker.abandon()
         house.worker.abandon()
-    assert house.worker.stats().tasks["idle"].polls_abandoned == 1
+    assert house.worker.stats()["idle"].polls_abandoned == 1
     assert "abandoning 1 open polls" in caplog.text
 
 

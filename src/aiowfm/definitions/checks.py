@@ -75,6 +75,11 @@ def resource_names(definition: WorkflowDefinition) -> dict[str, list[Pointer]]:
     return found
 
 
+def own_tasks(definition: WorkflowDefinition) -> set[str]:
+    """The names of tasks that *definition* wants to be handled."""
+    return {name for name in resource_names(definition) if not name.startswith("arn:")}
+
+
 def unknown_resources(definition: WorkflowDefinition, known: Collection[str]) -> list[Finding]:
     """The Tasks whose Resource is neither the name of a handler in *known* nor the callback's."""
     return [

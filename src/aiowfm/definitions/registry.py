@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from aiowfm.asl.findings import Finding, did_you_mean
-from aiowfm.definitions.checks import problems_for_names, unknown_resources
+from aiowfm.definitions.checks import own_tasks, problems_for_names, unknown_resources
 from aiowfm.definitions.definition import WorkflowDefinition, located
 from aiowfm.definitions.loader import DefinitionSources, load_definitions
 from aiowfm.errors import DefinitionError, Problem, UnknownDefinitionError
@@ -73,9 +73,11 @@ class DefinitionRegistry(Mapping[str, WorkflowDefinition]):
 
 
 def check_for_engine(
-    definitions: Iterable[WorkflowDefinition], environment: str, tasks: Collection[str]
+    definitions: Iterable[WorkflowDefinition], environment: str, tasks: Collection[str] | None
 ) -> None:
     """Check that *definitions* can be named in *environment* and have handlers for their *tasks*.
+
+    Without any, they are handled elsewhere, and may be called what they like.
 
     Raises:
         DefinitionError: with every problem.
@@ -83,7 +85,8 @@ def check_for_engine(
     problems: list[Problem] = []
     for definition in definitions:
         findings = problems_for_names(definition, environment)
-        findings += unknown_resources(definition, tasks)
+        known = own_tasks(definition) if tasks is None else tasks
+        findings += unknown_resources(definition, known)
         problems += located(definition, findings)
     if problems:
         raise DefinitionError(problems)

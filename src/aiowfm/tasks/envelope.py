@@ -12,7 +12,7 @@ from aiowfm.ports import ActivityTask
 from aiowfm.tasks.context import TaskContext, workflow_facts
 
 MEMBERS = frozenset({"aiowfm", "input"})
-MAX_HEARTBEAT_SECONDS = 99_999_999  # States Language, HeartbeatSeconds
+MAX_SECONDS = 99_999_999  # States Language, HeartbeatSeconds and TimeoutSeconds
 
 
 def opened(
@@ -53,7 +53,7 @@ def opened(
         attempt=facts.get("attempt"),
         entered_at=None if entered is None else datetime.fromisoformat(entered),
         map_index=facts.get("index"),
-        heartbeat_seconds=_heartbeat_seconds(facts.get("heartbeat")),
+        heartbeat_seconds=seconds_of(facts.get("heartbeat")),
         entered_text=entered,
         input=value["input"],
         beat=beat,
@@ -77,10 +77,11 @@ def _facts(value: JsonValue) -> Mapping[str, Any] | None:
     return facts if is_ours else None
 
 
-def _heartbeat_seconds(value: object) -> float | None:
+def seconds_of(value: object) -> float | None:
+    """*value* as HeartbeatSeconds or TimeoutSeconds, or None if it is neither."""
     if not isinstance(value, int | float) or isinstance(value, bool):
         return None
-    return value if 0 < value <= MAX_HEARTBEAT_SECONDS else None
+    return value if 0 < value <= MAX_SECONDS else None
 
 
 def _is_instant(value: JsonValue) -> bool:

@@ -16,6 +16,8 @@ INVALID_INPUT = "aiowfm.InvalidInput"
 INVALID_OUTPUT = "aiowfm.InvalidOutput"
 PAYLOAD_TOO_LARGE = "aiowfm.PayloadTooLarge"
 WORKER_STOPPED = "aiowfm.WorkerStopped"
+CALLBACK_FAILED = "aiowfm.CallbackFailed"
+DUPLICATE_TASK_KEY = "aiowfm.DuplicateTaskKey"
 
 MAX_FRAMES = 50  # of a traceback, in a cause
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 import anyio
 from anyio.abc import TaskGroup
 
+from aiowfm.backoff import Backoff
 from aiowfm.errors import AiowfmError, TaskTokenExpiredError
 from aiowfm.tasks.context import CancelReason, TaskContext
-from aiowfm.worker.backoff import Backoff
 
 log = logging.getLogger("aiowfm.worker")
 

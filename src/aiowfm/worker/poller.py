@@ -9,10 +9,10 @@ from contextlib import contextmanager
 import anyio
 from anyio.abc import TaskGroup
 
+from aiowfm.backoff import Backoff
 from aiowfm.errors import AiowfmError, NotFoundError
 from aiowfm.names import ActivityArn
 from aiowfm.ports import ActivityTask, TaskSource
-from aiowfm.worker.backoff import Backoff
 from aiowfm.worker.slots import Slots
 
 log = logging.getLogger("aiowfm.worker")

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 import anyio
 
+from aiowfm.backoff import Backoff
 from aiowfm.errors import (
     AccessDeniedError,
     AiowfmError,
@@ -17,7 +18,6 @@ from aiowfm.errors import (
 from aiowfm.ports import TaskReporter
 from aiowfm.tasks.context import TaskContext
 from aiowfm.tasks.outcomes import INVALID_OUTPUT, WORKER_STOPPED, Outcome, Succeeded, failed
-from aiowfm.worker.backoff import Backoff
 from aiowfm.worker.statistics import Tally
 
 log = logging.getLogger("aiowfm.worker")

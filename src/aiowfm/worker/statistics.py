@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -60,14 +59,3 @@ class TaskStats:
     lost: int = 0
     reports_retried: int = 0
     polls_abandoned: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EngineStats:
-    """What an engine's worker is doing and has done, at one moment.
-
-    Attributes:
-        tasks: By task name.
-    """
-
-    tasks: Mapping[str, TaskStats]

@@ -20,7 +20,7 @@ from aiowfm.worker.heartbeats import Heartbeats
 from aiowfm.worker.poller import Poller
 from aiowfm.worker.runner import Runner
 from aiowfm.worker.slots import Slots
-from aiowfm.worker.statistics import EngineStats, Tally, TaskStats
+from aiowfm.worker.statistics import Tally, TaskStats
 from aiowfm.worker.threads import Threads
 from aiowfm.worker.watchdog import Watchdog
 
@@ -152,7 +152,8 @@ class Worker:
         """End the grace that `stop` gives."""
         self._grace.cancel()
 
-    def stats(self) -> EngineStats:
+    def stats(self) -> Mapping[str, TaskStats]:
+        """What is done and was done, by task name."""
         tasks = {
             poller.name: TaskStats(
                 pollers=poller.loops,
@@ -162,7 +163,7 @@ class Worker:
             )
             for poller in self._pollers
         }
-        return EngineStats(tasks=MappingProxyType(tasks))
+        return MappingProxyType(tasks)
 
     def _count_abandoned(self) -> None:
         for poller in self._pollers:

@@ -6,7 +6,7 @@ import difflib
 import json
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple
 
 import anyio
@@ -17,6 +17,7 @@ from aiowfm.definitions import (
     CompilerOptions,
     WorkflowDefinition,
     compile_definition,
+    has_callbacks,
     located,
     stripped,
 )
@@ -57,6 +58,7 @@ class Deployments:
         config: EngineConfig,
         activity_arn: Callable[[str], str],
         task_name: Callable[[str], str],
+        queue_url: Callable[[], Awaitable[str]],
         options: CompilerOptions,
     ) -> None:
         """Make it, having deployed nothing.
@@ -66,12 +68,14 @@ class Deployments:
             config: Names, and whether to make what is missing.
             activity_arn: The ARN of the activity of a task name.
             task_name: The task name of an activity's ARN.
+            queue_url: Makes the queue of callbacks ready, and gives its URL.
             options: What is compiled in.
         """
         self._machines = machines
         self._config = config
         self._activity_arn = activity_arn
         self._task_name = task_name
+        self._queue_url = queue_url
         self._options = options
         self._known: dict[_Key, StateMachineArn] = {}
         self._locks: defaultdict[_Key, anyio.Lock] = defaultdict(anyio.Lock)
@@ -117,11 +121,12 @@ class Deployments:
         name = state_machine_name(
             self._config.environment, definition.name, definition.version, definition.start_at
         )
+        queue_url = await self._queue_url() if has_callbacks(definition) else ""
         if self._config.provision == "none":
             return await self._machines.arn(name)
         existing = await self._machines.find(name)
         if existing is not None:
-            return await self._reused(definition, existing)
+            return await self._reused(definition, existing, queue_url)
         if self._config.provision == "check":
             raise NotFoundError(
                 f"the state machine {name!r} of workflow {definition.name!r} does not exist,"
@@ -130,7 +135,7 @@ class Deployments:
         try:
             return await self._machines.create(
                 name,
-                self._text(self._compiled(definition)),
+                self._text(self._compiled(definition, queue_url)),
                 self._tags(definition),
                 publish=definition.version == CHANGING,
             )
@@ -139,21 +144,23 @@ class Deployments:
             existing = await self._machines.find(name)
             if existing is None:
                 raise
-            return await self._reused(definition, existing)
+            return await self._reused(definition, existing, queue_url)
 
     async def _reused(
-        self, definition: WorkflowDefinition, existing: StateMachine
+        self, definition: WorkflowDefinition, existing: StateMachine, queue_url: str
     ) -> StateMachineArn:
         self._check_owner(definition, existing)
-        compiled = self._compiled(definition)
-        if self._is_same(definition, compiled, existing):
+        compiled = self._compiled(definition, queue_url)
+        before = self._bare(json.loads(existing.definition), queue_url)
+        after = self._bare(compiled, queue_url)
+        if self._is_same(definition, before, after, existing):
             if json.loads(existing.definition) != compiled:
                 log.info(
                     "state machine %s was compiled differently; it is kept as deployed",
                     last_part(existing.arn),
                 )
         elif definition.version != CHANGING:
-            raise self._changed(definition, compiled, existing)
+            raise self._changed(definition, before, after, existing)
         elif self._config.provision == "create":
             text = self._text(compiled)
             return await self._machines.update(existing.arn, text, self._tags(definition))
@@ -177,23 +184,23 @@ class Deployments:
     def _is_same(
         self,
         definition: WorkflowDefinition,
-        compiled: dict[str, object],
+        before: dict[str, object],
+        after: dict[str, object],
         existing: StateMachine,
     ) -> bool:
         deployed = existing.tags.get(HASH_TAG)
         if deployed is not None:
             return deployed == definition.content_hash
         # Made by other means: compare what is left without the compiler's additions.
-        return self._bare(json.loads(existing.definition)) == self._bare(compiled)
+        return before == after
 
     def _changed(
         self,
         definition: WorkflowDefinition,
-        compiled: dict[str, object],
+        before: dict[str, object],
+        after: dict[str, object],
         existing: StateMachine,
     ) -> DefinitionChangedError:
-        before = self._bare(json.loads(existing.definition))
-        after = self._bare(compiled)
         diff = "\n".join(
             difflib.unified_diff(
                 json.dumps(before, indent=2).splitlines(),
@@ -211,13 +218,16 @@ class Deployments:
         (problem,) = located(definition, [Finding(pointer=("version",), message=message)])
         return DefinitionChangedError(problem, diff)
 
-    def _compiled(self, definition: WorkflowDefinition) -> dict[str, object]:
+    def _compiled(self, definition: WorkflowDefinition, queue_url: str) -> dict[str, object]:
         return compile_definition(
-            definition, activity_arn=self._activity_arn, options=self._options
+            definition,
+            activity_arn=self._activity_arn,
+            queue_url=queue_url,
+            options=self._options,
         )
 
-    def _bare(self, machine: dict[str, object]) -> dict[str, object]:
-        return stripped(machine, task_name=self._task_name)
+    def _bare(self, machine: dict[str, object], queue_url: str) -> dict[str, object]:
+        return stripped(machine, task_name=self._task_name, queue_url=queue_url)
 
     def _text(self, compiled: dict[str, object]) -> str:
         return json.dumps(compiled, ensure_ascii=False, separators=(",", ":"))

@@ -1,0 +1,87 @@
+"""Looks after waits that nobody else does: results left behind, and tasks that are over."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable
+
+import anyio
+
+from aiowfm.callbacks import transitions
+from aiowfm.callbacks.completion import Completion, facts_of
+from aiowfm.callbacks.statistics import CallbackTally
+from aiowfm.errors import AiowfmError
+from aiowfm.ports import TokenStore
+from aiowfm.waits import Wait, WaitStatus
+
+log = logging.getLogger("aiowfm.callbacks")
+
+CHECK_SECONDS = 10.0
+AT_ONCE = 10
+
+
+class Overdue:
+    """Deals with each wait whose `due_at` has come; several processes may do so."""
+
+    def __init__(
+        self,
+        tokens: TokenStore,
+        completion: Completion,
+        *,
+        now: Callable[[], float],
+        tally: CallbackTally,
+    ) -> None:
+        self._tokens = tokens
+        self._completion = completion
+        self._now = now
+        self._tally = tally
+
+    async def run(self) -> None:
+        """Look every few seconds, until cancelled."""
+        while True:
+            try:
+                await self.check()
+            except AiowfmError as exc:
+                log.warning("overdue callbacks could not be looked for: %s", exc)
+            except Exception:
+                # A defect of ours, which must not stop everything else.
+                log.exception("looking for overdue callbacks failed")
+            await anyio.sleep(CHECK_SECONDS * random.uniform(0.5, 1.0))
+
+    async def check(self) -> None:
+        """Deal with all that is due now.
+
+        Raises:
+            BackendUnavailableError: it is not known what is.
+        """
+        keys = await self._tokens.due(self._now())
+        limit = anyio.CapacityLimiter(AT_ONCE)
+        async with anyio.create_task_group() as group:
+            for key in keys:
+                group.start_soon(self._deal_with, key, limit)
+
+    async def _deal_with(self, key: str, limit: anyio.CapacityLimiter) -> None:
+        async with limit:
+            try:
+                wait = await self._tokens.find(key)
+                if wait is not None and transitions.is_due(wait, self._now()):
+                    await self._settle(wait)
+            except AiowfmError as exc:
+                log.warning("an overdue callback is looked at again later: %s", exc)
+
+    async def _settle(self, wait: Wait) -> None:
+        now = self._now()
+        match wait.status:
+            case WaitStatus.COMPLETING:
+                await self._completion.see_through(wait)
+            case WaitStatus.EARLY:
+                if await self._tokens.replace(wait, transitions.expired(wait, now)):
+                    self._tally.expired += 1
+                    log.warning(
+                        "a result is lost: no task ever waited for it", extra=facts_of(wait)
+                    )
+            case WaitStatus.WAITING:
+                is_alive = await self._completion.is_alive(wait)
+                after = transitions.still_waiting if is_alive else transitions.expired
+                await self._tokens.replace(wait, after(wait, now))
