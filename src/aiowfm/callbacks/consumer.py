@@ -216,10 +216,10 @@ class Consumer:
 
     async def _deliver(self, wait: Wait) -> None:
         """Deliver a result that came before its task; what takes long goes on by itself."""
-        text = await self._tokens.result(wait.key)
-        assert text is not None, "it is kept as long as the wait"
         with anyio.move_on_after(LEASE_SECONDS):
             try:
+                text = await self._tokens.result(wait.key)
+                assert text is not None, "it is kept as long as the wait"
                 await self._completion.deliver(wait, loaded(text))
             except AiowfmError as exc:
                 log.warning("a result that came early was not delivered: %s", exc)
