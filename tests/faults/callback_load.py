@@ -6,17 +6,17 @@ import json
 import random
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
 
-from aiowfm import BackendUnavailableError, Engine, FinalizationConflictError
+from aiowfm import BackendUnavailableError, Engine, EngineStateError, FinalizationConflictError
 from aiowfm.aws.connection import RECEIVE_TIMEOUT_SECONDS
 from aiowfm.definitions import CALLBACK_RESOURCE
-from tests.faults.load import CONTROL_TIMEOUT_SECONDS, IN_FLIGHT, persistently
+from tests.faults.load import CONTROL_TIMEOUT_SECONDS, IN_FLIGHT, Result, persistently
 from tests.ministack import session
 
 RECEIVE_SECONDS = 1  # instead of 20
@@ -133,8 +133,14 @@ class Load:
         self._waiting: dict[str, anyio.Event] = {}
         self.account = Account()
 
-    async def run(self, count: int) -> None:
-        """See *count* callbacks to their ends, until nothing more is known to change."""
+    async def run(self, count: int, restarts: int) -> None:
+        """See *count* callbacks to their ends, until it is kept that each is done.
+
+        Args:
+            count: How many.
+            restarts: How often the second engine is stopped in the midst of what it does, and
+                started again; twice at most.
+        """
         left = iter(range(count))
 
         async def client() -> None:
@@ -145,6 +151,9 @@ class Load:
         async with anyio.create_task_group() as group:
             group.start_soon(self._watch)
             async with anyio.create_task_group() as clients:
+                clients.start_soon(
+                    self._restart, [each * count // 3 for each in range(1, restarts + 1)]
+                )
                 for _ in range(min(count, IN_FLIGHT)):
                     clients.start_soon(client)
             group.cancel_scope.cancel()
@@ -162,7 +171,7 @@ class Load:
                     group.start_soon(self._finish, worker, key, "late")
                 case 2 | 3:  # at any moment
                     group.start_soon(self._finish, web, key, "once")
-            workflow = await persistently(
+            workflow = await insistently(
                 lambda: web.start_workflow("approval", {"id": key}, id_suffix=str(number))
             )
             match number % 6:
@@ -176,7 +185,7 @@ class Load:
                     await is_waiting.wait()
                     group.start_soon(self._finish, web, key, "yes")
                     group.start_soon(self._finish, worker, key, "refused")
-        done = await persistently(lambda: web.wait(workflow.id))
+        done = await insistently(lambda: web.wait(workflow.id))
         self.account.outcomes[key] = str(done.output if done.error is None else done.error)
         await self._until_done(key)
 
@@ -184,9 +193,9 @@ class Load:
         finalizer = engine.finalizer
         try:
             if result == "refused":
-                said = await persistently(lambda: finalizer.failure(key, result, "too dear"))
+                said = await insistently(lambda: finalizer.failure(key, result, "too dear"))
             else:
-                said = await persistently(lambda: finalizer.success(key, result))
+                said = await insistently(lambda: finalizer.success(key, result))
         except FinalizationConflictError:
             self.account.finalizations["CONFLICT"] += 1
         else:
@@ -200,16 +209,33 @@ class Load:
                 async for task in self._engines[1].finalizer.pending():
                     if task.key in self._waiting:
                         self._waiting[task.key].set()
-            except BackendUnavailableError:
+            except (BackendUnavailableError, EngineStateError):
                 pass
             await anyio.sleep(0.1)
+
+    async def _restart(self, when_finished: list[int]) -> None:
+        web = self._engines[1]
+        for count in when_finished:
+            while len(self.account.outcomes) < count:  # noqa: ASYNC110  # nothing tells of it
+                await anyio.sleep(0.01)
+            await web.stop(grace=0)
+            await persistently(lambda: web.start(worker=False))
 
     async def _until_done(self, key: str) -> None:
         """Wait until it is kept that the result was delivered."""
         while True:
-            task = await persistently(lambda: self._engines[1].finalizer.get(key))
+            task = await insistently(lambda: self._engines[1].finalizer.get(key))
             assert task is not None
             assert task.status in ("COMPLETING", "DONE"), task.status
             if task.status == "DONE":
                 return
             await anyio.sleep(0.1)
+
+
+async def insistently(call: Callable[[], Awaitable[Result]]) -> Result:
+    """What *call* gives once its engine runs and the backend is available."""
+    while True:
+        try:
+            return await persistently(call)
+        except EngineStateError:
+            await anyio.sleep(0.05)

@@ -75,7 +75,7 @@ def make_engine(backend: Backend, environment: str) -> Engine:
     return Engine(app="shop", environment=environment, definitions=DEFINITION, backend=backend)
 
 
-async def run(worker: Engine, web: Engine) -> Account:
+async def run(worker: Engine, web: Engine, restarts: int) -> Account:
     import sys
 
     sys.path.insert(0, "/tmp")
@@ -84,7 +84,7 @@ async def run(worker: Engine, web: Engine) -> Account:
     await persistently(worker.start)
     await persistently(lambda: web.start(worker=False))
     try:
-        await load.run(CALLBACKS)
+        await load.run(CALLBACKS, restarts)
     finally:
         await web.stop(grace=0)
         await worker.stop(grace=0)
@@ -119,13 +119,14 @@ async def ends(url: str) -> Counter[str]:
 @pytest.mark.aws
 @pytest.mark.usefixtures("short_leases", "short_pauses")
 @pytest.mark.parametrize(
-    ("faults", "functions_calls", "others_calls"),
+    ("faults", "functions_calls", "others_calls", "restarts"),
     [
-        pytest.param(QUICK, REPORTS, [*MESSAGES, *ITEMS], id="quick"),
+        pytest.param(QUICK, REPORTS, [*MESSAGES, *ITEMS], 0, id="quick"),
         pytest.param(
             OF_CONTROL,
             [*REPORTS, *CONTROL],
             [*MESSAGES, *ITEMS, *PROVISIONING],
+            2,
             id="all",
             marks=pytest.mark.long,
         ),
@@ -139,6 +140,7 @@ async def test_faults_lose_and_double_no_callback(
     faults: Collection[Fault],
     functions_calls: Collection[str],
     others_calls: Collection[str],
+    restarts: int,
 ) -> None:
     of_functions = spread(SHARE, functions_calls, faults)
     of_others = spread(SHARE, others_calls, faults)
@@ -161,7 +163,7 @@ async def test_faults_lose_and_double_no_callback(
             },
         )
         worker, web = make_engine(backend, environment), make_engine(backend, environment)
-        account = await run(worker, web)
+        account = await run(worker, web, restarts)
         injected = functions.injected() + others.injected()
     ended = await ends(server.url)
     said = account.line(f"callbacks: {listed(injected)}", worker, web)
@@ -173,6 +175,7 @@ async def test_faults_lose_and_double_no_callback(
     assert {fault for (_, fault), count in injected.items() if count} == set(faults)
 
 
+@pytest.mark.usefixtures("short_leases")
 async def test_doubled_messages_double_no_callback(
     environment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -190,7 +193,7 @@ async def test_doubled_messages_double_no_callback(
 
     monkeypatch.setattr(LocalQueue, "receive", receive_doubled)
     worker, web = make_engine(backend, environment), make_engine(backend, environment)
-    account = await run(worker, web)
+    account = await run(worker, web, restarts=2)
     print("\n" + account.line("callbacks in a file", worker, web))
     check(account)
     assert worker.stats().callbacks.duplicates
