@@ -9,7 +9,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from aiowfm import Finalization, LocalBackend, TaskTokenExpiredError
+from aiowfm import EngineStateError, Finalization, LocalBackend, TaskTokenExpiredError
 from aiowfm.callbacks import transitions
 from aiowfm.callbacks.arrivals import Arrivals
 from aiowfm.callbacks.completion import Completion
@@ -97,6 +97,23 @@ async def test_who_was_overtaken_while_he_delivered_does_not_call_the_result_los
     kept = await storage.tokens.find("o-17")
     assert kept is not None
     assert kept.status is WaitStatus.DONE
+
+
+async def test_a_result_that_is_accepted_while_the_engine_stops_is_kept(
+    storage: CallbackStorage,
+) -> None:
+    functions = Functions()
+    results = completion(storage, functions, Clock(), CallbackTally())
+    async with anyio.create_task_group() as group:
+        group.start_soon(results.run)
+        await anyio.lowlevel.checkpoint()
+        group.cancel_scope.cancel()
+    assert await storage.tokens.replace(None, waiting("o-17"))
+    with pytest.raises(EngineStateError, match="a running engine delivers it"):
+        await results.finalize("o-17", RESULT, wait_id=None, early=True)
+    kept = await storage.tokens.find("o-17")
+    assert kept is not None
+    assert kept.status is WaitStatus.COMPLETING
 
 
 async def test_an_early_result_that_cannot_be_read_leaves_the_consumer_reading(

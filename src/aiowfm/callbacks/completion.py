@@ -60,7 +60,10 @@ class Completion:
     async def run(self) -> None:
         """Let deliveries go on, whatever becomes of those who wait for them, until cancelled."""
         async with anyio.create_task_group() as self._deliveries:
-            await anyio.sleep_forever()
+            try:
+                await anyio.sleep_forever()
+            finally:
+                self._deliveries = None
 
     async def idle(self) -> None:
         """Wait until nothing is being delivered."""
@@ -138,8 +141,10 @@ class Completion:
 
         Raises:
             TaskTokenExpiredError: the task is over.
+            EngineStateError: the engine stops; a running one delivers it.
         """
-        assert self._deliveries is not None, "it runs"
+        if self._deliveries is None:
+            raise _stopped(wait)
         settled: asyncio.Future[Finalization] = asyncio.get_running_loop().create_future()
         self._under_way += 1
         self._deliveries.start_soon(self._deliver_for, settled, wait, outcome)
@@ -163,12 +168,7 @@ class Completion:
                 settled.set_result(finalization)
         finally:
             if not settled.done():
-                settled.set_exception(
-                    EngineStateError(
-                        f"callback {wait.key!r}: the engine was stopped before its result was"
-                        " delivered; it is kept, and a running engine delivers it"
-                    )
-                )
+                settled.set_exception(_stopped(wait))
             self._under_way -= 1
             if not self._under_way:
                 self._idle.set()
@@ -293,4 +293,11 @@ def facts_of(wait: Wait) -> dict[str, object]:
 def _expired(wait: Wait) -> TaskTokenExpiredError:
     return TaskTokenExpiredError(
         f"callback {wait.key!r}: the task timed out, was cancelled or was answered otherwise"
+    )
+
+
+def _stopped(wait: Wait) -> EngineStateError:
+    return EngineStateError(
+        f"callback {wait.key!r}: the engine was stopped before its result was delivered; it is"
+        " kept, and a running engine delivers it"
     )
