@@ -370,7 +370,7 @@ class Engine:
         async with assembly.opened(self._backend, works=self._works) as self._parts:
             worker, callbacks = self._parts.worker, self._parts.callbacks
             async with anyio.create_task_group() as others:
-                others.start_soon(callbacks.run)
+                await others.start(callbacks.run)
                 async with anyio.create_task_group() as group:
                     group.start_soon(worker.run)
                     try:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 
 from aiowfm.callbacks import transitions
-from aiowfm.callbacks.completion import Completion, facts_of
+from aiowfm.callbacks.completion import Completion
 from aiowfm.callbacks.messages import CallbackMessage
 from aiowfm.callbacks.statistics import CallbackTally
 from aiowfm.names import last_part
 from aiowfm.ports import TokenStore
 from aiowfm.waits import Wait, WaitStatus, token_hash
-
-log = logging.getLogger("aiowfm.callbacks")
 
 
 class DuplicateTaskKeyError(Exception):
@@ -66,7 +63,7 @@ class Arrivals:
             if await self._tokens.replace(kept, transitions.waiting(message, now)):
                 self._tally.stored += 1
                 if kept is not None:
-                    self._note_lost(kept, now)
+                    self._completion.note_lost(kept, now)
                 return None
 
     async def _gives_way(self, kept: Wait, message: CallbackMessage) -> bool:
@@ -95,15 +92,6 @@ class Arrivals:
         if message.fence is not None and message.fence.entered > kept.entered:
             return True
         return await self._completion.is_alive(transitions.waiting(message, self._now()))
-
-    def _note_lost(self, kept: Wait, now: float) -> None:
-        """Tell of an accepted result that nobody delivered, and now nobody can."""
-        was_left = kept.status is WaitStatus.EARLY or (
-            kept.status is WaitStatus.COMPLETING and transitions.is_due(kept, now)
-        )
-        if was_left:
-            self._tally.expired += 1
-            log.warning("a result is lost: the task it was for is over", extra=facts_of(kept))
 
 
 def _duplicate(kept: Wait) -> str:

@@ -7,6 +7,8 @@ from contextlib import aclosing
 from typing import cast
 
 import anyio
+from anyio import TASK_STATUS_IGNORED
+from anyio.abc import TaskStatus
 
 from aiowfm.callbacks.arrivals import Arrivals
 from aiowfm.callbacks.completion import Completion
@@ -85,10 +87,11 @@ class Callbacks:
     def _tags(self) -> Mapping[str, str]:
         return {"application": self._config.app, "environment": self._config.environment}
 
-    async def run(self) -> None:
+    async def run(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
         """Deliver and, where that is wanted, read the queue, until `close` has been called."""
         async with anyio.create_task_group() as group:
-            group.start_soon(self.completion.run)
+            await group.start(self.completion.run)
+            task_status.started()
             if self._consumes:
                 group.start_soon(self._consume)
             await self._closing.wait()

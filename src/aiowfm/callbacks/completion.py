@@ -12,7 +12,8 @@ from collections.abc import Callable
 from contextlib import suppress
 
 import anyio
-from anyio.abc import TaskGroup
+from anyio import TASK_STATUS_IGNORED
+from anyio.abc import TaskGroup, TaskStatus
 
 from aiowfm.backoff import Backoff
 from aiowfm.callbacks import transitions
@@ -57,9 +58,10 @@ class Completion:
         self._under_way = 0
         self._idle = anyio.Event()
 
-    async def run(self) -> None:
+    async def run(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
         """Let deliveries go on, whatever becomes of those who wait for them, until cancelled."""
         async with anyio.create_task_group() as self._deliveries:
+            task_status.started()
             await anyio.sleep_forever()
 
     async def idle(self) -> None:
@@ -82,6 +84,8 @@ class Completion:
                     raise UnknownTaskKeyError(f"no callback task waits under {key!r}")
                 kept = transitions.early(key, result, wait_id or "", now, self._early_ttl_seconds)
                 if await self._tokens.replace(wait, kept, result.text):
+                    if wait is not None:
+                        self.note_lost(wait, now)
                     return Finalization.DEFERRED
             elif wait_id is not None and wait.wait_id not in ("", wait_id):
                 raise TaskTokenExpiredError(
@@ -121,15 +125,19 @@ class Completion:
         held = transitions.held(wait, now, may_have_arrived=True)
         if not await self._tokens.replace(wait, held):
             return None
-        text = await self._tokens.result(wait.key)
-        assert text is not None, "it is kept as long as the wait"
         log.warning("taking over the delivery of a result", extra=facts_of(wait))
-        return await self.deliver(held, loaded(text))
+        return await self.deliver_kept(held)
 
     async def see_through(self, wait: Wait) -> None:
         """As `take_over`, for whoever needs no answer: what becomes of it is noted."""
         with suppress(TaskTokenExpiredError):
             await self.take_over(wait)
+
+    async def deliver_kept(self, wait: Wait) -> Finalization:
+        """As `deliver`, with the result that is kept with *wait*."""
+        text = await self._tokens.result(wait.key)
+        assert text is not None, "it is kept as long as the wait"
+        return await self.deliver(wait, loaded(text))
 
     async def deliver(self, wait: Wait, outcome: Outcome) -> Finalization:
         """Send the result of *wait*, which was leased to the caller, until it is taken.
@@ -259,6 +267,16 @@ class Completion:
             if wait.status is WaitStatus.WAITING:
                 await self._note(wait, transitions.expired(wait, self._now()))
             raise
+
+    def note_lost(self, wait: Wait, now: float) -> None:
+        """Tell of an accepted result, if *wait* has one, that nobody can deliver any more.
+
+        Something else has taken the place of *wait*.
+        """
+        was_left = wait.status is WaitStatus.COMPLETING and transitions.is_due(wait, now)
+        if was_left or wait.status is WaitStatus.EARLY:
+            self._tally.expired += 1
+            log.warning("a result is lost: the task it was for is over", extra=facts_of(wait))
 
     async def is_alive(self, wait: Wait) -> bool:
         """Whether Step Functions still waits; asking counts as a sign of life."""

@@ -18,7 +18,6 @@ from aiowfm.callbacks.messages import (
     UnusableMessageError,
     read,
 )
-from aiowfm.callbacks.results import loaded
 from aiowfm.callbacks.statistics import CallbackTally
 from aiowfm.callbacks.transitions import LEASE_SECONDS
 from aiowfm.errors import (
@@ -216,11 +215,9 @@ class Consumer:
 
     async def _deliver(self, wait: Wait) -> None:
         """Deliver a result that came before its task; what takes long goes on by itself."""
-        text = await self._tokens.result(wait.key)
-        assert text is not None, "it is kept as long as the wait"
         with anyio.move_on_after(LEASE_SECONDS):
             try:
-                await self._completion.deliver(wait, loaded(text))
+                await self._completion.deliver_kept(wait)
             except AiowfmError as exc:
                 log.warning("a result that came early was not delivered: %s", exc)
 
