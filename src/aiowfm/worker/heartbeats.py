@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import heapq
 import itertools
 import logging
@@ -69,7 +70,7 @@ class Heartbeats:
     def __init__(self) -> None:
         self._due: list[tuple[float, int, RunningTask]] = []
         self._order = itertools.count()
-        self._wake = anyio.Event()
+        self._wake: asyncio.Future[None] | None = None
         self._over_count = 0
 
     def watch(self, task: RunningTask) -> None:
@@ -91,10 +92,21 @@ class Heartbeats:
         async with anyio.create_task_group() as group:
             while True:
                 self._send_due(group)
-                self._wake = anyio.Event()
-                pause = self._due[0][0] - anyio.current_time() if self._due else float("inf")
-                with anyio.move_on_after(max(pause, 0.0)):
-                    await self._wake.wait()
+                await self._until_due()
+
+    async def _until_due(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._wake = loop.create_future()
+        alarm = loop.call_at(self._due[0][0], self._ring) if self._due else None
+        try:
+            await self._wake
+        finally:
+            if alarm is not None:
+                alarm.cancel()
+
+    def _ring(self) -> None:
+        if self._wake is not None and not self._wake.done():
+            self._wake.set_result(None)
 
     def _send_due(self, group: TaskGroup) -> None:
         now = anyio.current_time()
@@ -113,7 +125,7 @@ class Heartbeats:
         entry = (anyio.current_time() + delay, next(self._order), task)
         heapq.heappush(self._due, entry)
         if self._due[0] is entry:
-            self._wake.set()
+            self._ring()
 
     async def _beat(self, task: RunningTask) -> None:
         """Beat once, trying again while a beat can still arrive in time."""
