@@ -69,6 +69,10 @@ class Surroundings(Protocol):
         """Nobody waits for *task* any more."""
         ...
 
+    def waits_for(self, run: Run) -> bool:
+        """Whether `finished` has something to do when *run* has come to its end."""
+        ...
+
     def finished(self, run: Run) -> None:
         """*run* has come to its end."""
         ...
@@ -464,7 +468,7 @@ class Executions:
         run.heartbeats = {}
         self._store.save_execution(run.row())
         self._store.when_kept(functools.partial(self._leave, run))
-        if self._surroundings is not None:
+        if self._surroundings is not None and self._surroundings.waits_for(run):
             self.later(functools.partial(self._surroundings.finished, run))
 
 
