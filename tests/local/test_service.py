@@ -230,6 +230,18 @@ async def test_a_long_machine_lets_others_work_in_between(service: Service) -> N
     assert len(await service.get_execution_history(run.arn)) == 25_000
 
 
+async def test_executions_are_found_where_their_names_have_the_same_hash(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aiowfm.local.executions.hash", lambda text: 7, raising=False)
+    arn = await machine(service, Type="Pass")
+    started = [await service.start_execution(arn, name, "{}") for name in ("a", "b", "c")]
+    found = [await service.describe_execution(run.arn) for run in started]
+    assert [run.name for run in found] == ["a", "b", "c"]
+    assert await refusal(service.start_execution(arn, "a", "[]")) == "ExecutionAlreadyExists"
+    assert (await service.start_execution(arn, "d", "{}")).name == "d"
+
+
 async def test_executions_that_have_finished_leave_nothing_behind_under_load(
     service: Service,
 ) -> None:
