@@ -6,6 +6,7 @@ import asyncio
 import heapq
 import itertools
 import logging
+import math
 import random
 from dataclasses import dataclass, field
 
@@ -36,7 +37,7 @@ class RunningTask:
         scope: Cancelling it cancels the handler.
         is_handled: The handler has ended.
         is_over: What came of it was taken, or is given up.
-        beaten_at: The last sign of life, on the loop's clock.
+        beaten_at: The last sign of life, on the loop's clock; first when it is watched.
     """
 
     context: TaskContext
@@ -44,7 +45,7 @@ class RunningTask:
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     is_handled: bool = False
     is_over: bool = False
-    beaten_at: float = field(default_factory=anyio.current_time)
+    beaten_at: float = -math.inf
 
     @property
     def interval_seconds(self) -> float:
@@ -75,7 +76,8 @@ class Heartbeats:
 
     def watch(self, task: RunningTask) -> None:
         """Beat for *task*, at once and then until `forget`."""
-        self._schedule(task, 0.0)
+        task.beaten_at = anyio.current_time()
+        self._schedule(task, task.beaten_at)
 
     def forget(self, task: RunningTask) -> None:
         """Stop beating for *task*."""
@@ -115,14 +117,14 @@ class Heartbeats:
             if task.is_over:
                 continue
             # Most reports are taken at once: until one is late, it is the sign of life.
-            early = task.beaten_at + task.interval_seconds - now if task.is_handled else 0.0
-            if early > 0:
-                self._schedule(task, early)
+            due_at = task.beaten_at + task.interval_seconds if task.is_handled else now
+            if due_at > now:
+                self._schedule(task, due_at)
             else:
                 group.start_soon(self._beat, task)
 
-    def _schedule(self, task: RunningTask, delay: float) -> None:
-        entry = (anyio.current_time() + delay, next(self._order), task)
+    def _schedule(self, task: RunningTask, at: float) -> None:
+        entry = (at, next(self._order), task)
         heapq.heappush(self._due, entry)
         if self._due[0] is entry:
             self._ring()
@@ -158,5 +160,5 @@ class Heartbeats:
                 return
             else:
                 task.beaten_at = sent_at
-                self._schedule(task, task.interval_seconds)
+                self._schedule(task, anyio.current_time() + task.interval_seconds)
                 return
