@@ -109,12 +109,17 @@ def probing_socket(address: AddrInfoType) -> socket.socket:
 
 
 def poll_config(max_polls: int) -> AioConfig:
-    """No retries: the client would repeat a poll whose first try may hold a task."""
+    """No retries: the client would repeat a poll whose first try may hold a task.
+
+    Nor does it check parameters: a poll has two, an ARN that AWS gave and the checked
+    name of the worker.
+    """
     return AioConfig(
         connect_timeout=CONNECT_TIMEOUT_SECONDS,
         read_timeout=POLL_TIMEOUT_SECONDS,
         max_pool_connections=max_polls + SPARE_POLL_CONNECTIONS,
         retries={"total_max_attempts": 1, "mode": "standard"},
+        parameter_validation=False,
         http_session_cls=ProbingSession,
         user_agent=user_agent(),
     )
