@@ -78,10 +78,10 @@ class Arrivals:
             if kept is not None and not await self._gives_way(kept, message, now):
                 self._tally.duplicates += 1
                 return
+            if kept is not None:
+                self._completion.note_lost(kept, now)  # before: the answer to a write may be lost
             if await self._replaced(kept, transitions.waiting(message, now)):
                 self._tally.stored += 1
-                if kept is not None:
-                    self._completion.note_lost(kept, now)
                 return
 
     async def _has_result_for(self, kept: Wait, message: CallbackMessage, now: float) -> bool:

@@ -64,9 +64,9 @@ class Completion:
                 if not early:
                     raise UnknownTaskKeyError(f"no callback task waits under {key!r}")
                 kept = transitions.early(key, result, wait_id or "", now, self._early_ttl_seconds)
+                if wait is not None:
+                    self.note_lost(wait, now)  # before: the answer to a write may be lost
                 if await self._tokens.replace(wait, kept, result.text):
-                    if wait is not None:
-                        self.note_lost(wait, now)
                     return Finalization.DEFERRED
             elif wait_id is not None and wait.wait_id not in ("", wait_id):
                 raise TaskTokenExpiredError(
