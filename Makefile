@@ -38,7 +38,7 @@ clean:
 	$(BIN)/pip install --quiet --no-deps --editable .
 	touch $@
 
-# The AWS emulator of the tests pins another botocore, so it lives apart.
+# The AWS emulators of the tests need another botocore, so they live apart.
 .venv-aws/.ready: requirements/aws.txt
 	$(PYTHON) -m venv .venv-aws
 	.venv-aws/bin/pip install --quiet --requirement requirements/aws.txt

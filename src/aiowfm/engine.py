@@ -21,6 +21,7 @@ from aiowfm.definitions import (
     DefinitionSources,
     WorkflowDefinition,
     check_for_engine,
+    has_callbacks,
 )
 from aiowfm.errors import UsageError
 from aiowfm.lifecycle import EngineState, Life, Lifecycle
@@ -205,6 +206,8 @@ class Engine:
         if self.state is not EngineState.STOPPED:
             check_for_engine([loaded], self.config.environment, self._known_tasks())
         self._definitions.add(loaded)
+        if self.state is not EngineState.STOPPED and self._parts and has_callbacks(loaded):
+            self._parts.callbacks.want()
 
     # Lifecycle.
 
@@ -371,7 +374,7 @@ class Engine:
         async with opened as self._parts, life.taking_calls():
             worker, callbacks = self._parts.worker, self._parts.callbacks
             async with anyio.create_task_group() as others:
-                others.start_soon(callbacks.run)
+                await others.start(callbacks.run)
                 async with anyio.create_task_group() as group:
                     group.start_soon(worker.run)
                     try:

@@ -96,6 +96,16 @@ def client_error(
         ("DescribeExecution", "ExecutionDoesNotExist", NotFoundError),
         ("UpdateStateMachine", "ConflictException", BackendUnavailableError),
         ("UpdateStateMachine", "NeverHeardOf", BackendError),
+        ("ReceiveMessage", "AWS.SimpleQueueService.NonExistentQueue", NotFoundError),
+        ("ReceiveMessage", "QueueDoesNotExist", NotFoundError),
+        ("ReceiveMessage", "KMS.AccessDeniedException", AccessDeniedError),
+        ("ReceiveMessage", "KMS.ThrottlingException", BackendUnavailableError),
+        ("CreateQueue", "AWS.SimpleQueueService.QueueDeletedRecently", BackendUnavailableError),
+        ("PutItem", "ProvisionedThroughputExceededException", BackendUnavailableError),
+        ("PutItem", "TransactionConflictException", BackendUnavailableError),
+        ("PutItem", "ConditionalCheckFailedException", BackendError),
+        ("PutItem", "ValidationException", BackendError),
+        ("GetItem", "ResourceNotFoundException", NotFoundError),
     ],
 )
 def test_a_code_becomes_one_of_our_errors(operation: str, code: str, kind: type[Exception]) -> None:
@@ -219,6 +229,17 @@ def test_no_error_shows_a_task_token(raised: Exception) -> None:
     with pytest.raises(AiowfmError) as caught, translated("SendTaskSuccess", secret=TOKEN):
         raise raised
     assert "s3cret" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_no_error_shows_any_of_several_secrets() -> None:
+    raised = client_error("ValidationException", "PutItem", "AQCEs3cret and 'another s3cret', {}")
+    with (
+        pytest.raises(BackendError) as caught,
+        translated("PutItem", secret=(TOKEN, "'another s3cret'", "{}", "")),
+    ):
+        raise raised
+    assert "s3cret" not in "".join(traceback.format_exception(caught.value))
+    assert "{}" in str(caught.value)  # it says nothing, and hiding it would spoil other texts
 
 
 def test_a_parameter_that_is_not_usable_is_named_without_its_value() -> None:

@@ -42,7 +42,9 @@ WHERE NOT EXISTS (SELECT 1 FROM history WHERE execution = number AND first = 1)
 UNION ALL SELECT execution FROM history
 WHERE NOT EXISTS (SELECT 1 FROM executions WHERE number = execution)
 """
+_KEPT = "SELECT status FROM waits WHERE task_key = ?"
 FINAL = {"ExecutionSucceeded", "ExecutionFailed", "ExecutionAborted", "ExecutionTimedOut"}
+ANSWERS = {"ActivitySucceeded", "ActivityFailed", "TaskSucceeded", "TaskFailed"}
 Facts: TypeAlias = list[Any]
 
 
@@ -115,6 +117,12 @@ def check_left(connection: sqlite3.Connection, acknowledged: Sequence[Facts]) ->
             history = list(events_of(connection, task.execution))
             assert answers(history, task.event_id) == [output and parse(output)], facts
             continue
+        if what == "finalized":
+            (key,) = map(str, facts)
+            kept = connection.execute(_KEPT, (json.dumps(key),)).fetchone()
+            assert kept is not None, facts
+            assert kept[0] in ("EARLY", "COMPLETING", "DONE"), facts
+            continue
         name = facts[1].rpartition(":")[2] if what == "started" else name_of(rows, facts[0])
         assert name in rows, (what, *facts)
         number, status, output = rows[name]
@@ -149,9 +157,11 @@ def answers(history: Sequence[HistoryEvent], scheduled: int) -> list[object]:
     by_id = {event.id: event for event in history}
     found: list[object] = []
     for event in history:
-        if event.type in ("ActivitySucceeded", "ActivityFailed"):
-            started = by_id[event.previous_event_id]
-            if started.previous_event_id == scheduled:
+        if event.type in ANSWERS:
+            asked = event
+            while not asked.type.endswith("Scheduled"):
+                asked = by_id[asked.previous_event_id]
+            if asked.id == scheduled:
                 output = event.details.get("output")
                 found.append(output.value if isinstance(output, Payload) else None)
     return found
@@ -165,6 +175,9 @@ async def check_all(file: Path, acknowledged: Sequence[Facts]) -> None:
     async with service.running():
         runs = {run.number: run for run in await service.executions.select("1 = 1", ())}
         histories = {number: await service.store.history(number) for number in runs}
+        statuses = await service.store.ask(
+            lambda connection: connection.execute("SELECT status FROM waits").fetchall()
+        )
     for number, history in histories.items():
         check_history(runs[number], history)
     ours = [run for run in runs.values() if kind_of_run(run) is not None]
@@ -175,6 +188,7 @@ async def check_all(file: Path, acknowledged: Sequence[Facts]) -> None:
         assert (kind_of_run(run), output_of(run)) == (kind_of(number), expected(number))
         assert run.status == ("ABORTED" if kind_of(number) == "cancelled" else "SUCCEEDED")
         assert run.redrive_count == (kind_of(number) == "mended")
+    assert statuses == [("DONE",)] * sum(kind_of(each) == "asked" for each in range(WORKFLOWS))
     # Each child of a distributed Map and each that was called for began once.
     kinds = Counter(map(kind_of, range(WORKFLOWS)))
     items = Counter((run.origin.map_run_arn, run.origin.map_index) for run in runs.values())

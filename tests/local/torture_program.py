@@ -28,6 +28,7 @@ from typing import Any
 import anyio
 
 from aiowfm import Engine, LocalBackend, TaskContext, TaskError
+from aiowfm.definitions import CALLBACK_RESOURCE
 from aiowfm.local.backend import OpenLocalBackend
 from aiowfm.local.service import Service
 from aiowfm.names import activity_name
@@ -116,6 +117,15 @@ MACHINES: dict[str, dict[str, Any]] = {
     "mended": machine(
         mend=task("mend", Parameters={"n.$": "$.n", "again.$": "$$.Execution.RedriveCount"})
     ),
+    "asked": machine(
+        ask={
+            "Type": "Task",
+            "Resource": CALLBACK_RESOURCE,
+            "TimeoutSeconds": 100_000,
+            "Parameters": {"MessageBody": {"TaskKey.$": "States.Format('{}', $.n)"}},
+            "End": True,
+        }
+    ),
     "cancelled": machine(long={"Type": "Wait", "Seconds": 100_000, "End": True}),
 }
 # Of the service alone: engines run no such definitions.
@@ -138,6 +148,7 @@ def expected(number: int) -> object:
         "caught": "Refused",
         "many": [n * n, (n + 1) ** 2, (n + 2) ** 2],
         "mended": {"n": -n},
+        "asked": {"n": 5 * n},
         "cancelled": None,
         CALLING: {"n": 2 * n},
     }
@@ -306,6 +317,8 @@ class Load:
     async def start(self, number: int) -> str:
         """Start one, perhaps for the second time; its id or, of the service's own, its ARN."""
         kind, input = kind_of(number), {"n": number}
+        if kind == "asked" and number // len(KINDS) % 2:
+            await self._answer(number)  # before anybody asks
         if kind != CALLING:
             return (await self._engine.start_workflow(kind, input, id_suffix=str(number))).id
         service = self._backend.service
@@ -316,9 +329,16 @@ class Load:
             await service.flushed()
         return arn
 
+    async def _answer(self, number: int) -> None:
+        """Give a callback its result, perhaps for the second time."""
+        await self._engine.finalizer.success(str(number), expected(number))
+        self._ledger.write("finalized", number)
+
     async def finish(self, number: int, id: str) -> None:
         """Do what a workflow needs, and wait for its end."""
         kind = kind_of(number)
+        if kind == "asked":
+            await self._answer(number)
         if kind == CALLING:
             run = await self._backend.service.execution_finished(id)
             self._ledger.write("ended", number, run.status.lower(), run.output and run.output.value)

@@ -73,7 +73,7 @@ BY_CODE: dict[str, type[Exception]] = {
     "BatchEntryIdsNotDistinct": BackendError,
     "BatchRequestTooLong": BackendError,
     "EmptyBatchRequest": BackendError,
-    "InvalidAddress": NotFoundError,  # of a queue
+    "InvalidAddress": BackendError,
     "InvalidAttributeName": BackendError,
     "InvalidAttributeValue": BackendError,
     "InvalidBatchEntryId": BackendError,

@@ -10,13 +10,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from aiowfm.errors import BackendError
+from aiowfm.errors import BackendError, NotFoundError
 
 _OPERATION = "SendMessage"
 # Where SQS was not reached, or gave no answer that can be read; AWS's SDK for Java says so.
 _CLIENT_FAILED = "SdkClientException"
-# SQS still has the codes of its older protocol.
-_CODES = {"NonExistentQueue": "QueueDoesNotExist"}
+_NO_QUEUE = "QueueDoesNotExistException"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +52,9 @@ class SqsSender:
             with translated(_OPERATION):
                 answer = await self._client.send_message(QueueUrl=url, MessageBody=body, **options)
                 return SentMessage(id=answer["MessageId"], md5=answer["MD5OfMessageBody"])
+        except NotFoundError as exc:
+            message = str(exc).removeprefix(f"{_OPERATION}: ")
+            raise BackendError(_OPERATION, _NO_QUEUE, message) from exc
         except BackendError as exc:
             exc.code = _name_of(exc)
             raise
@@ -93,4 +95,4 @@ def _name_of(error: BackendError) -> str:
     if not isinstance(error.__cause__, ClientError):
         return _CLIENT_FAILED
     code = error.code.rpartition(".")[2].removesuffix("Exception")
-    return f"{_CODES.get(code, code)}Exception"
+    return f"{code}Exception"

@@ -64,10 +64,16 @@ class Waits:
         self._turn = anyio.Lock()
 
     async def load(self) -> None:
-        """Read what the store has."""
+        """Read what the store has.
+
+        Whoever delivered a result had this file to himself, and is gone: his leases are over.
+        """
         rows = await self._store.ask(lambda connection: connection.execute(_LIVE).fetchall())
         for document, name in rows:
             wait = _codec().validate_json(document)
+            if wait.status is WaitStatus.COMPLETING:
+                wait = replace(wait, due_at=self._now())
+                self._store.save_wait(_row(name, wait), None)
             self._live[_place(name, wait.key)] = wait
         self._hashes = await self._store.ask(
             lambda connection: set(map(hash, connection.execute(_KEYS)))
