@@ -10,12 +10,11 @@ from dataclasses import dataclass, field
 from aiowfm.callbacks import Callbacks, CallbackStats
 from aiowfm.config import EngineConfig
 from aiowfm.definitions import (
-    CALLBACK_RESOURCE,
     CompilerOptions,
     DefinitionRegistry,
     has_callbacks,
     least_heartbeats,
-    resource_names,
+    own_tasks,
 )
 from aiowfm.names import ActivityArn
 from aiowfm.ports import Activities, Backend, OpenBackend
@@ -84,7 +83,7 @@ class Assembly:
         tasks = set(self.handlers)
         if not works:
             for definition in self.definitions.values():
-                tasks |= set(resource_names(definition)) - {CALLBACK_RESOURCE}
+                tasks |= own_tasks(definition)
         return tasks
 
     def _workflows(

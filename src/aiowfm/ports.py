@@ -24,6 +24,9 @@ MAX_CAUSE_LENGTH = 32_768  # characters; SendTaskFailure.cause
 
 VISIBILITY_SECONDS = 60  # of messages in the queue of callbacks
 MAX_RECEIVES = 10  # of one message, before it is a dead letter
+RECEIVE_SECONDS = 20  # the longest that ReceiveMessage waits
+MAX_MESSAGES = 10  # of each operation on the queue; ReceiveMessage, DeleteMessageBatch, …
+MAX_DUE = 100  # keys that `TokenStore.due` gives at once
 
 
 class ExecutionStatus(Enum):
@@ -259,7 +262,7 @@ class CallbackQueue(Protocol):
     """
 
     async def receive(self) -> Sequence[QueueMessage]:
-        """Wait up to 20 seconds for messages; 10 of them at most, none if none come.
+        """Wait `RECEIVE_SECONDS` for messages; `MAX_MESSAGES` at most, none if none come.
 
         Cancelling may hide messages until they can be seen again.
 
@@ -273,11 +276,11 @@ class CallbackQueue(Protocol):
         ...
 
     async def delete(self, messages: Sequence[QueueMessage]) -> None:
-        """Take them off the queue; 10 at most."""
+        """Take them off the queue; `MAX_MESSAGES` at most."""
         ...
 
     async def hide(self, messages: Sequence[QueueMessage], seconds: float) -> None:
-        """Let them be seen again in *seconds* from now, whole ones; 10 at most."""
+        """Let them be seen again in *seconds* from now, whole ones; `MAX_MESSAGES` at most."""
         ...
 
 
@@ -308,7 +311,7 @@ class TokenStore(Protocol):
         ...
 
     async def due(self, now: float) -> Sequence[str]:
-        """Keys of waits whose `due_at` is not after *now*, 100 at most; it may lag."""
+        """Keys of waits whose `due_at` is not after *now*, `MAX_DUE` at most; it may lag."""
         ...
 
 

@@ -11,12 +11,11 @@ from aiowfm.aws.errors import translated
 from aiowfm.aws.provisioning import until
 from aiowfm.errors import BackendError, NotFoundError
 from aiowfm.names import dead_letters_name
-from aiowfm.ports import MAX_RECEIVES, VISIBILITY_SECONDS
+from aiowfm.ports import MAX_RECEIVES, RECEIVE_SECONDS, VISIBILITY_SECONDS
 
 logger = logging.getLogger("aiowfm.aws")
 
 RETENTION_SECONDS = 1_209_600  # 14 days, the longest that SQS keeps a message
-WAIT_SECONDS = 20
 
 _BOTH = {
     "MessageRetentionPeriod": str(RETENTION_SECONDS),
@@ -41,7 +40,7 @@ async def create_queues(client: Any, name: str, tags: Mapping[str, str]) -> str:
         "maxReceiveCount": str(MAX_RECEIVES),
     }
     attributes = _BOTH | {
-        "ReceiveMessageWaitTimeSeconds": str(WAIT_SECONDS),
+        "ReceiveMessageWaitTimeSeconds": str(RECEIVE_SECONDS),
         "RedrivePolicy": json.dumps(redrive),
         "VisibilityTimeout": str(VISIBILITY_SECONDS),
     }

@@ -176,17 +176,20 @@ class Callbacks:
         return self._tally.stats()
 
     async def get(self, key: str) -> CallbackTask | None:
-        wait = await self._storage.tokens.find(key)
-        if wait is None or wait.expires_at <= self.now():
-            return None
-        return shown(wait, self.now())
+        wait = await self._kept(key)
+        return None if wait is None else shown(wait, self.now())
 
     async def result(self, key: str) -> AcceptedResult | None:
-        wait = await self._storage.tokens.find(key)
-        if wait is None or wait.acceptance is None or wait.expires_at <= self.now():
+        wait = await self._kept(key)
+        if wait is None or wait.acceptance is None:
             return None
         text = await self._storage.tokens.result(key)
         return None if text is None else accepted(loaded(text))
+
+    async def _kept(self, key: str) -> Wait | None:
+        """What is kept under *key*, unless it may be removed by now."""
+        wait = await self._storage.tokens.find(key)
+        return None if wait is None or wait.expires_at <= self.now() else wait
 
     async def pending(self, limit: int | None) -> AsyncGenerator[CallbackTask, None]:
         """Those that wait and have not timed out, longest first."""

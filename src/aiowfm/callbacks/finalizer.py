@@ -13,13 +13,13 @@ from pydantic import SecretStr
 
 from aiowfm.callbacks import links, results
 from aiowfm.callbacks.callbacks import Callbacks
+from aiowfm.callbacks.deliveries import unknown
 from aiowfm.callbacks.messages import key_problem
 from aiowfm.callbacks.results import AcceptedResult, Finalization
 from aiowfm.callbacks.tasks import CallbackTask
 from aiowfm.errors import (
     ConfigError,
     TaskTokenExpiredError,
-    UnknownTaskKeyError,
     UsageError,
 )
 
@@ -224,7 +224,7 @@ class Finalizer:
         used = self._secret(secret)
         task = await self._call(callbacks.get(key))
         if task is None or task.status == "EARLY":
-            raise UnknownTaskKeyError(f"no callback task waits under {key!r}")
+            raise unknown(key)
         if task.status != "WAITING" or wait_id not in (None, task.wait_id):
             raise TaskTokenExpiredError(f"callback {key!r}: the wait is over")
         facts = links.LinkFacts(

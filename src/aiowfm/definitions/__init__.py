@@ -2,6 +2,7 @@
 
 from aiowfm.definitions.callbacks import CALLBACK_RESOURCE, has_callbacks
 from aiowfm.definitions.checks import (
+    own_tasks,
     problems_for_names,
     resource_names,
     unknown_resources,
@@ -35,6 +36,7 @@ __all__ = [
     "least_heartbeats",
     "load_definitions",
     "located",
+    "own_tasks",
     "problems_for_names",
     "resource_names",
     "stripped",

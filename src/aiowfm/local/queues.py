@@ -16,10 +16,9 @@ import anyio
 from aiowfm.asl.payload import JsonValue
 from aiowfm.local.storage.store import Store, numbered
 from aiowfm.names import dead_letters_name
-from aiowfm.ports import MAX_RECEIVES, VISIBILITY_SECONDS
+from aiowfm.ports import MAX_MESSAGES, MAX_RECEIVES, VISIBILITY_SECONDS
 
 _MESSAGE = "message"  # the kind of these documents
-RECEIVED_AT_ONCE = 10  # ReceiveMessage
 
 
 class SentMessage(Protocol):
@@ -157,7 +156,7 @@ class Queues:
             if receiver in queue.receivers:
                 queue.receivers.remove(receiver)
         received: list[Received] = []
-        while queue.waiting and len(received) < RECEIVED_AT_ONCE:
+        while queue.waiting and len(received) < MAX_MESSAGES:
             message = queue.waiting.popleft()
             if self._counts[message.number] >= MAX_RECEIVES:
                 self._bury(url, message)
