@@ -106,7 +106,9 @@ class Finalizer:
             TaskTokenExpiredError: the task is over, or it is not the wait that is meant.
             NotJsonError: the result has no JSON form.
             PayloadTooLargeError: the result is too large.
-            BackendUnavailableError: nothing is known to be accepted; try again.
+            BackendUnavailableError: try again, which is safe. With the code `StillDelivering`
+                the result was accepted and is being delivered; else that is not known.
+            AccessDeniedError: it may have been accepted; a process that is allowed to delivers it.
         """
         return await self._finalize(key, results.success(key, result), wait_id, early)
 
@@ -242,7 +244,7 @@ class Finalizer:
         with the link's `key` and `wait_id`.
 
         Args:
-            url: All of it, as it was requested; the host may be another.
+            url: All of it, as it was requested; host and path may be others.
             secret: What it was signed with; None: `link_secret` of the configuration.
 
         Raises:
