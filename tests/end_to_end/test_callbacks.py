@@ -141,6 +141,18 @@ async def test_a_wait_that_timed_out_is_shown_as_over_before_anybody_tries_to_fi
         assert not (await engine.finalizer.open_link(url)).is_open
 
 
+async def test_what_fails_while_it_keeps_a_task_alive_raises_its_own_error(
+    make_engine: MakeEngine,
+) -> None:
+    engine = make_engine(approval(HeartbeatSeconds=1))
+    async with engine:
+        await engine.start_workflow("order", {"id": "o-10", "amount": 1})
+        await waiting(engine, "o-10")
+        with pytest.raises(ValueError, match="mine"):
+            async with engine.finalizer.keep_alive("o-10"):
+                raise ValueError("mine")
+
+
 async def test_two_workflows_under_one_key_are_told_apart_at_once(
     make_engine: MakeEngine,
 ) -> None:

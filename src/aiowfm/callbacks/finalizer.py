@@ -18,6 +18,7 @@ from aiowfm.callbacks.results import AcceptedResult, Finalization
 from aiowfm.callbacks.tasks import CallbackTask
 from aiowfm.errors import (
     AccessDeniedError,
+    AiowfmError,
     BackendUnavailableError,
     ConfigError,
     TaskTokenExpiredError,
@@ -150,7 +151,7 @@ class Finalizer:
         """Send heartbeats for the callback task *key* until this is left.
 
         They go out at a third of the state's HeartbeatSeconds. When the task is over, what is
-        inside is cancelled.
+        inside is cancelled, also where that itself has finished it: finish it outside.
 
         Raises:
             UnknownTaskKeyError: nothing waits under the key.
@@ -160,7 +161,8 @@ class Finalizer:
         task = await self.get(key)
         allowed = None if task is None else task.heartbeat_seconds
         pause = DEFAULT_BEAT_SECONDS if allowed is None else allowed / 3
-        over: TaskTokenExpiredError | UnknownTaskKeyError | None = None
+        over: AiowfmError | None = None
+        raised: Exception | None = None
 
         async def beat() -> None:
             nonlocal over
@@ -168,17 +170,22 @@ class Finalizer:
                 await anyio.sleep(pause)
                 try:
                     await self.heartbeat(key)
-                except (TaskTokenExpiredError, UnknownTaskKeyError) as exc:
+                except (BackendUnavailableError, AccessDeniedError):
+                    continue  # the next one may arrive in time
+                except AiowfmError as exc:
                     over = exc
                     group.cancel_scope.cancel()
                     return
-                except (BackendUnavailableError, AccessDeniedError):
-                    continue  # the next one may arrive in time
 
         async with anyio.create_task_group() as group:
             group.start_soon(beat)
-            yield
+            try:
+                yield
+            except Exception as exc:  # noqa: BLE001  # raised below, not in a group
+                raised = exc
             group.cancel_scope.cancel()
+        if raised is not None:
+            raise raised
         if over is not None:
             raise over
 
