@@ -47,12 +47,12 @@ async def decide(request: web.Request) -> web.Response:
 
 @routes.get("/decide")  # and HEAD
 async def show_link(request: web.Request) -> web.Response:
-    return _html(await request.app[DESK].show_link(str(request.url)))
+    return _html(await request.app[DESK].show_link(request.path_qs))
 
 
 @routes.post("/decide")
 async def follow_link(request: web.Request) -> web.Response:
-    return _html(await request.app[DESK].follow_link(str(request.url)))
+    return _html(await request.app[DESK].follow_link(request.path_qs))
 
 
 @web.middleware

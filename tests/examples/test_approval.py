@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -163,6 +164,22 @@ def test_the_first_decision_is_the_only_one(shop: Shop) -> None:
     assert other.status_code == 409
     assert "another result was accepted first, a success" in other.json()["error"]
     assert shop.result(key)["outcome"] == "shipped"
+
+
+def test_of_many_decisions_at_once_one_is_taken(shop: Shop) -> None:
+    key = shop.ordered()["key"]
+    decisions = ["approve", "reject"] * 10
+    with ThreadPoolExecutor(len(decisions)) as people:
+        answers = list(people.map(lambda decision: shop.decide(key, decision), decisions))
+    taken = [
+        decision
+        for decision, answer in zip(decisions, answers, strict=True)
+        if answer.json() == {"finalization": "DELIVERED"}
+    ]
+    assert len(taken) == 1
+    for decision, answer in zip(decisions, answers, strict=True):
+        assert answer.status_code == (200 if decision == taken[0] else 409)
+    assert shop.result(key)["outcome"] == ("shipped" if taken == ["approve"] else "cancelled")
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,9 @@ from typing import Any
 import pytest
 
 from aiowfm import Engine
+from aiowfm.aws.token_items import LISTED, result_item, wait_item
 from aiowfm.definitions import CompilerOptions, compile_definition
+from aiowfm.waits import Acceptance, Delivery, Fence, Owner, TaskToken, Wait, WaitStatus
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
@@ -109,6 +111,31 @@ def test_the_page_on_callbacks_shows_what_is_compiled_in() -> None:
         definition, activity_arn=str, queue_url=url, options=CompilerOptions()
     )
     assert deployed["States"]["approve"]["Parameters"] == json.loads(shown.text)
+
+
+def test_the_page_on_callbacks_lists_every_attribute_of_the_table() -> None:
+    acceptance = Acceptance(
+        kind="failure", digest="d", error="Rejected", at=1.0, delivery=Delivery.DELIVERED
+    )
+    wait = Wait(
+        key="o-17",
+        status=WaitStatus.WAITING,
+        revision="r",
+        wait_id="w",
+        token=TaskToken("t"),
+        owner=Owner("arn", "approve", 0),
+        fence=Fence("2025-01-31T09:15:00.123Z", 0, 0),
+        heartbeat_seconds=1.0,
+        timeout_seconds=2.0,
+        arrived_at=1.0,
+        due_at=3.0,
+        expires_at=4.0,
+        acceptance=acceptance,
+    )
+    page = CALLBACKS.read_text()
+    for item in (wait_item(wait), result_item(wait, "{}")):
+        assert [name for name in item if f"`{name}`" not in page] == []
+    assert ", ".join(f"`{name}`" for name in LISTED) in page
 
 
 @pytest.mark.slow
