@@ -23,6 +23,7 @@ from aiowfm.definitions.definition import (
     problem_at,
 )
 from aiowfm.definitions.document import Document, read_file, read_text
+from aiowfm.definitions.reading import uncollected
 from aiowfm.errors import DefinitionError, Problem
 from aiowfm.names import cleaned
 
@@ -62,8 +63,9 @@ def check_definitions(
     Reads like `load_definitions` and raises nothing.
     """
     loading = _Loading()
-    loading.add(source)
-    loading.compare_names()
+    with uncollected():
+        loading.add(source)
+        loading.compare_names()
     return tuple(loading.definitions), loading.problems
 
 
