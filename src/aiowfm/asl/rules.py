@@ -7,6 +7,7 @@ look at states together; those for one state are in `state_rules`.
 
 from __future__ import annotations
 
+import json
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from aiowfm.asl.state_rules import express_problems, resource_problems, state_pr
 from aiowfm.asl.variable_rules import assigned, variable_problems
 from aiowfm.asl.warning_rules import warnings as warnings_of
 
+MAX_DEFINITION_BYTES = 1_048_576  # UTF-8; CreateStateMachine.definition
 _DIRECT = ("Next", "Default")
 
 
@@ -74,6 +76,7 @@ def problems(
     if found := list(beyond_json(definition)):
         return found
     found = shape_problems(StateMachine, definition, called="a state machine")
+    found += _size(definition)
     if isinstance(definition, dict):
         every_scope = list(scopes(definition, express=express))
         places = [place for scope in every_scope for place in scope.places()]
@@ -90,6 +93,17 @@ def problems(
             if warnings:
                 found += warnings_of(place)
     return found
+
+
+def _size(definition: object) -> Iterator[Finding]:
+    text = json.dumps(definition, ensure_ascii=False, separators=(",", ":"))
+    size_bytes = len(text.encode(errors="replace"))
+    if size_bytes > MAX_DEFINITION_BYTES:
+        yield Finding(
+            pointer=(),
+            message=f"the definition has {size_bytes:,} bytes as JSON, and Step Functions takes"
+            f" {MAX_DEFINITION_BYTES:,}: split it into several workflows",
+        )
 
 
 def parse(definition: object) -> StateMachine:
@@ -179,7 +193,7 @@ def _scope_problems(scope: Scope, every_scope: Sequence[Scope]) -> Iterator[Find
             code=TRANSITION,
             aws=f"Missing '{'StartAt' if pointer[-1] == 'StartAt' else 'Next'}' target: {target}",
         )
-    is_whole = len(states) == len(names) > 0 and not found and not lost
+    is_whole = len(states) == len(names) > 0 and all(map(_leads_on, states.values())) and not lost
     if is_whole and isinstance(start, str) and start:
         yield from _ways(scope, start)
 
@@ -216,6 +230,14 @@ def _ways(scope: Scope, start: str) -> Iterator[Finding]:
                 code=TRANSITION,
                 aws=f'State "{name}" is not reachable.',
             )
+
+
+def _leads_on(state: dict[str, Any]) -> bool:
+    """Whether *state* says where it leads, so that nothing follows from a mistake in it."""
+    if state.get("Type") == "Choice":
+        rules = as_list(state.get("Choices"))
+        return bool(rules) and all(isinstance(as_dict(rule).get("Next"), str) for rule in rules)
+    return _is_end(state) or isinstance(state.get("Next"), str)
 
 
 def _is_end(state: dict[str, Any]) -> bool:

@@ -90,7 +90,7 @@ def names_in(tree: Node) -> dict[str, dict[str, Any]]:
     `$a.b.c` and `$a.b.d[0]` give `{"a": {"b": {"c": {}, "d": {}}}}`; no members means
     all of them.
     """
-    nodes = list(_nodes(tree))
+    nodes = list(nodes_in(tree))
     paths: list[list[str]] = []
     within_paths: set[int] = set()
     for node in nodes:
@@ -127,7 +127,7 @@ def _leading_names(steps: list[Node]) -> list[str]:
     return names
 
 
-def _nodes(tree: Node) -> Iterator[Node]:
+def nodes_in(tree: Node) -> Iterator[Node]:
     """*tree* and all that is in it."""
     seen: set[int] = set()
     waiting: list[Any] = [tree]
