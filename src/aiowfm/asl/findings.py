@@ -23,6 +23,7 @@ NO_PATH = "NO_PATH"
 STATIC_RESULT = "PASS_RESULT_IS_STATIC"
 LABEL = "INVALID_LABEL"  # ours: AWS words these problems unlike all others
 DUPLICATE_KEY = "DUPLICATE_KEY"  # ours
+NO_TIMEOUT = "NO_TIMEOUT"  # ours
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

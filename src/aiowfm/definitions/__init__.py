@@ -1,5 +1,6 @@
 """What the user gave: from YAML to a checked model to the language that is deployed."""
 
+from aiowfm.definitions.advice import unused_tasks
 from aiowfm.definitions.callbacks import CALLBACK_RESOURCE, has_callbacks
 from aiowfm.definitions.checks import (
     problems_for_names,
@@ -19,7 +20,11 @@ from aiowfm.definitions.loader import (
     check_definitions,
     load_definitions,
 )
-from aiowfm.definitions.registry import DefinitionRegistry, check_for_engine
+from aiowfm.definitions.registry import (
+    DefinitionRegistry,
+    check_for_engine,
+    problems_for_engine,
+)
 
 __all__ = [
     "CALLBACK_RESOURCE",
@@ -35,8 +40,10 @@ __all__ = [
     "least_heartbeats",
     "load_definitions",
     "located",
+    "problems_for_engine",
     "problems_for_names",
     "resource_names",
     "stripped",
     "unknown_resources",
+    "unused_tasks",
 ]

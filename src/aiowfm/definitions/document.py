@@ -17,6 +17,7 @@ from aiowfm.errors import Problem
 # Ours. Step Functions takes 1 MiB for one definition, and a file may hold some of them.
 MAX_TEXT_BYTES = 8 * 1_048_576
 
+NOT_READABLE = "NOT_READABLE"
 _HINT = "it must hold a workflow definition or a list of them"
 _TOO_LONG = f"longer than {MAX_TEXT_BYTES // 1_048_576} MiB: split it into several files"
 
@@ -95,7 +96,14 @@ def read_text(text: str, *, file: str | None = None) -> Document:
 
 def _document(reading: Reading, file: str | None) -> Document:
     problems = [
-        Problem(where="", message=each.message, file=file, line=each.line, column=each.column)
+        Problem(
+            where="",
+            message=each.message,
+            file=file,
+            line=each.line,
+            column=each.column,
+            code=NOT_READABLE,
+        )
         for each in reading.problems
     ]
     return Document(
@@ -104,4 +112,6 @@ def _document(reading: Reading, file: str | None) -> Document:
 
 
 def _unreadable(file: str | None, message: str) -> Document:
-    return Document(file=file, problems=(Problem(where="", message=message, file=file),))
+    return Document(
+        file=file, problems=(Problem(where="", message=message, file=file, code=NOT_READABLE),)
+    )

@@ -10,9 +10,10 @@ from typing import Any, TypeAlias
 from pydantic import ValidationError
 
 from aiowfm.asl import rules
-from aiowfm.asl.findings import Finding, Pointer
+from aiowfm.asl.findings import NO_TIMEOUT, Finding, Pointer
 from aiowfm.asl.shape import shape_problems
-from aiowfm.definitions.callbacks import callback_problems
+from aiowfm.definitions.advice import advice
+from aiowfm.definitions.callbacks import callback_problems, understood
 from aiowfm.definitions.checks import problems_of_name
 from aiowfm.definitions.definition import (
     MACHINE,
@@ -45,13 +46,16 @@ def load_definitions(source: DefinitionSources) -> tuple[WorkflowDefinition, ...
             list of them.
 
     Raises:
-        DefinitionError: with every problem of every source; mere warnings are logged.
+        DefinitionError: with every error of every source. Where there is none, warnings are
+            logged.
     """
     definitions, problems = check_definitions(source)
-    if any(problem.severity == "error" for problem in problems):
-        raise DefinitionError(problems)
+    errors = [problem for problem in problems if problem.severity == "error"]
+    if errors:
+        raise DefinitionError(errors)
     for problem in problems:
-        log.warning("%s", problem)
+        # Most definitions have no limit of time, and run well until the day they hang.
+        log.log(logging.INFO if problem.code == NO_TIMEOUT else logging.WARNING, "%s", problem)
     return definitions
 
 
@@ -129,7 +133,9 @@ class _Loading:
             definition = WorkflowDefinition.model_validate(fields)
         except ValidationError:
             if MACHINE in fields:
-                findings += _unique(in_machine(rules.problems(fields[MACHINE])), findings)
+                findings += _unique(
+                    in_machine(rules.problems(fields[MACHINE], warnings=True)), findings
+                )
             name = fields.get("name")
             found = [problem_at(origin, name if isinstance(name, str) else "", f) for f in findings]
             self.problems += found
@@ -139,8 +145,9 @@ class _Loading:
     def _keep(self, definition: WorkflowDefinition) -> None:
         self.definitions.append(definition)
         findings = problems_of_name(definition)
-        findings += in_machine(rules.problems(definition.state_machine))
+        findings += in_machine(understood(rules.problems(definition.state_machine, warnings=True)))
         findings += callback_problems(definition)
+        findings += advice(definition)
         self.problems += located(definition, findings)
 
 
