@@ -234,3 +234,9 @@ def test_colours_are_for_terminals() -> None:
         console.print(reports._text(problem))
     assert "\x1b[" in captured.get()
     assert "\x1b" not in validate(write("bad.yml", BAD)).output
+
+
+def test_the_schema_is_printed() -> None:
+    done = CliRunner().invoke(app, ["schema"])
+    assert done.exit_code == 0
+    assert json.loads(done.output)["title"] == "Workflow definitions of aiowfm"

@@ -17,7 +17,7 @@ from aiowfm.asl.templates import Template, compile_template
 QueryLanguage = Literal["JSONPath", "JSONata"]
 
 # Whole numbers that JSONata states may also write as "{% ... %}".
-Jsonata = Annotated[str, Field(pattern=r"(?s)^\{%.*%\}$")]
+Jsonata = Annotated[str, Field(pattern=r"^\{%[\s\S]*%\}$")]
 MAX_SECONDS = 99_999_999  # Wait, TimeoutSeconds, IntervalSeconds, …
 Seconds = Annotated[int, Field(ge=0, le=MAX_SECONDS, strict=True)]
 PositiveSeconds = Annotated[int, Field(ge=1, le=MAX_SECONDS, strict=True)]

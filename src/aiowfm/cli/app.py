@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import typer
 
-from aiowfm.cli import serving, vacuuming, validating
+from aiowfm.cli import schemas, serving, vacuuming, validating
 from aiowfm.cli.engines import NoEngineError
 from aiowfm.cli.reports import Format
 from aiowfm.local.retention import DEFAULT_SECONDS
@@ -132,6 +132,12 @@ def validate(
     except NoEngineError as exc:
         raise typer.BadParameter(str(exc), param_hint="--handlers") from exc
     raise typer.Exit(0 if is_valid else 1)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of files with definitions, for editors."""
+    print(schemas.schema_text(), end="")
 
 
 def _is_url(text: str) -> bool:
