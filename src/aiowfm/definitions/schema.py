@@ -7,9 +7,9 @@ leads, is the rules' matter.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
-from pydantic.json_schema import GenerateJsonSchema, JsonSchemaWarningKind, models_json_schema
+from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from aiowfm.asl.choice import OPERATORS
 from aiowfm.asl.model import STATE_TYPES, ChoiceRule, StateMachine
@@ -31,7 +31,9 @@ _OPERANDS: Mapping[str, dict[str, Any]] = {
 class _Generator(GenerateJsonSchema):
     """Without a word on the table of the state's types, which `_by_type` replaces."""
 
-    ignored_warning_kinds: ClassVar[set[JsonSchemaWarningKind]] = {"skipped-discriminator"}
+    def __init__(self, by_alias: bool = True, ref_template: str = _PLACE, **others: Any) -> None:
+        super().__init__(by_alias, ref_template, **others)
+        self.ignored_warning_kinds = {"skipped-discriminator"}
 
 
 def file_schema() -> dict[str, Any]:
