@@ -36,7 +36,7 @@ class References:
     unknown: tuple[str, ...]
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=8192)  # more than one definition is likely to have
 def references(text: str) -> References:
     """What the JSONata expression *text* refers to.
 
@@ -50,7 +50,7 @@ def references(text: str) -> References:
         except RecursionError:  # so deep that evaluating it would fail, too
             outermost = ()
         names = names_in(tree)
-        unknown = tuple(sorted(_unknown(tree, text)))
+        unknown = tuple(sorted(_unknown(tree, text))) if "(" in text else ()
     of_states = () if _REBOUND.search(text) else tuple(names.get("states", ()))
     return References(outermost, of_states, unknown)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +13,9 @@ from aiowfm.asl.jsonata.strings import compiled
 from aiowfm.asl.jsonata.values import Node, fail, message
 
 _SURROGATES = re.compile(r"(?<!\\)\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
+
+
+_PLAIN = frozenset({type(None), bool, int, float, str})
 
 
 class InvalidExpressionError(ValueError):
@@ -48,8 +52,28 @@ class _Parser(Parser):  # type: ignore[misc]  # the library has no types
             self.symbol_table[operator] = symbol
 
 
+class _Parsers(threading.local):
+    """The parser of each thread: its table of symbols takes longer to make than most trees."""
+
+    def __init__(self) -> None:
+        self._parser: Any = None
+
+    def fresh(self) -> _Parser:
+        """The parser, without memory of what it read before."""
+        if self._parser is None:
+            self._parser = _Parser()
+        parser: _Parser = self._parser
+        parser.node = parser.source = parser.lexer = None
+        parser.errors, parser.ancestry = [], []
+        parser.ancestor_label = parser.ancestor_index = 0
+        return parser
+
+
+_PARSERS = _Parsers()
+
+
 def parsed(text: str) -> Node:
-    parser = _Parser()
+    parser = _PARSERS.fresh()
     try:
         tree = parser.parse(_SURROGATES.sub(_joined, text), compiled)
     except JException as error:
@@ -74,8 +98,6 @@ def parsed(text: str) -> Node:
         # The library raises whatever its Python happens to raise.
         codes = (code for code, text in JException.error_codes.items() if text == str(error))
         raise InvalidExpressionError(next(codes, ""), str(error), parser.lexer.position) from error
-    # Each node keeps its parser, and with it all the symbols there are.
-    parser.symbol_table = {}
     return tree
 
 
@@ -138,4 +160,5 @@ def nodes_in(tree: Node) -> Iterator[Node]:
         elif isinstance(found, Parser.Symbol) and id(found) not in seen:
             seen.add(id(found))
             yield found
-            waiting.extend(vars(found).values())
+            # Of some fifty attributes nearly all are None or plain values.
+            waiting += [each for each in vars(found).values() if type(each) not in _PLAIN]
