@@ -99,6 +99,13 @@ def test_a_catcher_that_others_precede_is_not_reached() -> None:
     assert rules.problems(catching(["a", "b"], ["b", "c"]), warnings=True) == []
 
 
+def test_any_error_of_a_task_but_a_timeout_is_its_failure() -> None:
+    finding = warned(catching(["States.TaskFailed"], ["a"]))
+    assert finding.message == "Catch[1] cannot be reached: Catch[0] takes 'a' before it"
+    definition = catching(["States.TaskFailed"], ["States.Timeout"], ["States.ALL"])
+    assert rules.problems(definition, warnings=True) == []
+
+
 def test_a_reserved_name_must_exist() -> None:
     finding = warned(catching(["States.Timout"]))
     assert finding.pointer == ("States", "it", "Catch", 0, "ErrorEquals", 0)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
-from aiowfm.asl.errors import ALL, TASK_FAILED, TIMEOUT, UNCATCHABLE
+from aiowfm.asl.errors import ALL, HEARTBEAT_TIMEOUT, TASK_FAILED, TIMEOUT, UNCATCHABLE
 from aiowfm.asl.findings import Finding, did_you_mean
 from aiowfm.asl.places import Place, as_dict, as_list
 
@@ -30,6 +30,8 @@ RESERVED = (
     TIMEOUT,
     "States.Http.Socket",
 )
+# What States.TaskFailed does not match, or may not.
+_OTHERS = {ALL, TIMEOUT, HEARTBEAT_TIMEOUT, *UNCATCHABLE}
 _OF_HTTP = re.compile(r"States\.Http\.StatusCode\.\d{3}")
 
 
@@ -40,11 +42,11 @@ def recovery_warnings(place: Place) -> Iterator[Finding]:
         for index, entry in enumerate(as_list(place.state.get(field))):
             errors = as_list(as_dict(entry).get("ErrorEquals"))
             names = [name for name in errors if isinstance(name, str)]
-            covered = [name for name in names if name in seen]
-            if names and len(covered) == len(names) == len(errors):
-                before = f"{field}[{seen[covered[0]]}]"
+            covering = [_covering(name, seen) for name in names]
+            if names and all(covering) and len(names) == len(errors):
+                before = f"{field}[{seen[str(covering[0])]}]"
                 yield place.finding(
-                    f"{field}[{index}] cannot be reached: {before} takes {covered[0]!r} before it",
+                    f"{field}[{index}] cannot be reached: {before} takes {names[0]!r} before it",
                     field,
                     index,
                     "ErrorEquals",
@@ -58,6 +60,13 @@ def recovery_warnings(place: Place) -> Iterator[Finding]:
             for name in names:
                 seen.setdefault(name, index)
     yield from _delays(place)
+
+
+def _covering(name: str, seen: Container[str]) -> str | None:
+    """The one of the names *seen* that matches the error *name*, if one does."""
+    if name in seen:
+        return name
+    return TASK_FAILED if TASK_FAILED in seen and name not in _OTHERS else None
 
 
 def _name_problem(name: str) -> str | None:
