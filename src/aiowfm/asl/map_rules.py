@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from aiowfm.asl.findings import DUPLICATE_LABEL, LABEL, Finding, Pointer
+from aiowfm.asl.findings import DUPLICATE_LABEL, LABEL, NO_EFFECT, Finding, Pointer
 from aiowfm.asl.places import Place, as_dict
 
 MAX_LABEL_LENGTH = 40
@@ -48,6 +48,7 @@ def map_warnings(place: Place) -> Iterator[Finding]:
             f"{message} ProcessorConfig: {{Mode: DISTRIBUTED, ExecutionType: STANDARD}}",
             field,
             severity="warning",
+            code=NO_EFFECT,
         )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from aiowfm.asl.choice_rules import comparing
 from aiowfm.asl.findings import (
     INVALID_JSONATA,
+    UNKNOWN_FUNCTION,
     UNSUPPORTED_JSONATA,
     Finding,
     Pointer,
@@ -133,7 +134,7 @@ def query_warnings(place: Place) -> Iterator[Finding]:
             if name == "eval":
                 hint = "; Step Functions leaves it out of JSONata"
             message = f"{label(pointer)} calls ${name}, and there is no such function{hint}"
-            yield place.finding(message, *pointer, severity="warning")
+            yield place.finding(message, *pointer, severity="warning", code=UNKNOWN_FUNCTION)
 
 
 def _foreign_fields(place: Place) -> Iterator[Finding]:

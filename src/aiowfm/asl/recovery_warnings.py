@@ -6,7 +6,13 @@ import re
 from collections.abc import Container, Iterator
 
 from aiowfm.asl.errors import ALL, HEARTBEAT_TIMEOUT, TASK_FAILED, TIMEOUT, UNCATCHABLE
-from aiowfm.asl.findings import Finding, did_you_mean
+from aiowfm.asl.findings import (
+    NEVER_ASKED,
+    NO_EFFECT,
+    UNKNOWN_ERROR,
+    Finding,
+    did_you_mean,
+)
 from aiowfm.asl.places import Place, as_dict, as_list
 
 _PREFIX = "States."
@@ -51,12 +57,13 @@ def recovery_warnings(place: Place) -> Iterator[Finding]:
                     index,
                     "ErrorEquals",
                     severity="warning",
+                    code=NEVER_ASKED,
                 )
                 continue
             for at, name in enumerate(errors):
                 if isinstance(name, str) and (problem := _name_problem(name)):
                     steps = (field, index, "ErrorEquals", at)
-                    yield place.finding(problem, *steps, severity="warning")
+                    yield place.finding(problem, *steps, severity="warning", code=UNKNOWN_ERROR)
             for name in names:
                 seen.setdefault(name, index)
     yield from _delays(place)
@@ -90,4 +97,5 @@ def _delays(place: Place) -> Iterator[Finding]:
                 index,
                 "MaxDelaySeconds",
                 severity="warning",
+                code=NO_EFFECT,
             )

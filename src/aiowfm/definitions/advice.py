@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from aiowfm.asl.findings import NO_TIMEOUT, Finding, shown
+from aiowfm.asl.findings import NO_TIMEOUT, RECURRING_KEY, Finding, shown
 from aiowfm.definitions.callbacks import BODY, TASK_KEY, callback_states
 from aiowfm.definitions.checks import own_tasks
 from aiowfm.definitions.definition import MACHINE, WorkflowDefinition, in_machine
@@ -68,6 +68,7 @@ def _keys(definition: WorkflowDefinition) -> Iterator[Finding]:
                     BODY,
                     member,
                     severity="warning",
+                    code=RECURRING_KEY,
                 )
 
 

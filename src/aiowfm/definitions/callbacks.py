@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from aiowfm.asl.findings import NO_DOLLAR, Finding, shown
+from aiowfm.asl.findings import NO_DOLLAR, NO_LIMIT, Finding, shown
 from aiowfm.asl.places import Place
 from aiowfm.asl.rules import scopes
 from aiowfm.definitions.definition import WorkflowDefinition, in_machine
@@ -42,6 +42,7 @@ def callback_problems(definition: WorkflowDefinition) -> list[Finding]:
                     "the callback may never come, and then the workflow waits for a year: give the"
                     " state TimeoutSeconds, or HeartbeatSeconds where somebody sends heartbeats",
                     severity="warning",
+                    code=NO_LIMIT,
                 )
             )
     return in_machine(findings)
