@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from aiowfm.asl.jsonata.functions import strict
@@ -52,28 +52,37 @@ class _Parser(Parser):  # type: ignore[misc]  # the library has no types
             self.symbol_table[operator] = symbol
 
 
-class _Parsers(threading.local):
-    """The parser of each thread: its table of symbols takes longer to make than most trees."""
+# Parsers that nobody uses: the table of symbols takes longer to make than most trees.
+_SPARE: list[_Parser] = []
 
-    def __init__(self) -> None:
-        self._parser: Any = None
 
-    def fresh(self) -> _Parser:
-        """The parser, without memory of what it read before."""
-        if self._parser is None:
-            self._parser = _Parser()
-        parser: _Parser = self._parser
+@contextmanager
+def _parser() -> Iterator[_Parser]:
+    """A parser for one text, without memory of others."""
+    try:
+        parser = _SPARE.pop()
+    except IndexError:
+        parser = _Parser()
+    try:
+        yield parser
+    finally:
         parser.node = parser.source = parser.lexer = None
         parser.errors, parser.ancestry = [], []
         parser.ancestor_label = parser.ancestor_index = 0
-        return parser
-
-
-_PARSERS = _Parsers()
+        _SPARE.append(parser)
 
 
 def parsed(text: str) -> Node:
-    parser = _PARSERS.fresh()
+    """The tree of the expression *text*.
+
+    Raises:
+        InvalidExpressionError: it is none.
+    """
+    with _parser() as parser:
+        return _parsed(text, parser)
+
+
+def _parsed(text: str, parser: _Parser) -> Node:
     try:
         tree = parser.parse(_SURROGATES.sub(_joined, text), compiled)
     except JException as error:
