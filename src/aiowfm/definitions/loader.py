@@ -128,6 +128,12 @@ class _Loading:
             message = f"a definition is an object with name and {MACHINE}, not {fields!r:.80}{hint}"
             self.problems.append(problem_at(origin, "", Finding(pointer=(), message=message)))
             return
+        if "States" in fields and MACHINE not in fields:
+            message = f"a state machine by itself: put it under {MACHINE}, beside a name"
+            findings = [Finding(pointer=(), message=message)]
+            findings += rules.problems(fields, warnings=True)
+            self.problems += [problem_at(origin, "", finding) for finding in findings]
+            return
         findings = shape_problems(WorkflowDefinition, fields, called="a definition")
         try:
             definition = WorkflowDefinition.model_validate(fields)
