@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import aclosing
 from functools import partial
 from types import TracebackType
@@ -22,8 +22,10 @@ from aiowfm.definitions import (
     WorkflowDefinition,
     check_for_engine,
     has_callbacks,
+    problems_for_engine,
+    unused_tasks,
 )
-from aiowfm.errors import UsageError
+from aiowfm.errors import Problem, UsageError
 from aiowfm.lifecycle import EngineState, Life, Lifecycle
 from aiowfm.local import LocalBackend
 from aiowfm.names import activity_name
@@ -195,6 +197,21 @@ class Engine:
             UnknownDefinitionError: there is none.
         """
         return self._definitions.find(name)
+
+    def check(self, definitions: Iterable[WorkflowDefinition]) -> list[Problem]:
+        """What keeps *definitions* from being used by this engine, and handlers that nothing uses.
+
+        Nothing is started and nothing asked. What is wrong with the definitions themselves is
+        said when they are loaded.
+
+        Args:
+            definitions: Those to check; a handler that only the engine's own use is used.
+        """
+        checked = tuple(definitions)
+        problems = problems_for_engine(checked, self.config.environment, self._handlers)
+        for name in unused_tasks((*checked, *self.definitions), self._handlers):
+            problems.append(self._handlers.unused(name))
+        return problems
 
     def add_definition(self, definition: WorkflowDefinition) -> None:
         """Add a definition, or replace one whose version is -1.

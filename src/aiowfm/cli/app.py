@@ -9,7 +9,9 @@ from urllib.parse import urlsplit
 
 import typer
 
-from aiowfm.cli import serving, vacuuming
+from aiowfm.cli import schemas, serving, vacuuming, validating
+from aiowfm.cli.engines import NoEngineError
+from aiowfm.cli.reports import Format
 from aiowfm.local.retention import DEFAULT_SECONDS
 from aiowfm.local.storage.database import MEMORY
 
@@ -102,6 +104,40 @@ def vacuum(
 ) -> None:
     """Shrink a file to what is in it; nothing else may use it meanwhile."""
     vacuuming.run(file)
+
+
+@app.command()
+def validate(
+    files: Annotated[
+        list[str], typer.Argument(metavar="FILE...", help="Definitions, in YAML or JSON.")
+    ],
+    handlers: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODULE:ENGINE",
+            help="Check each Resource against the handlers of this engine, and names against its"
+            " environment. The module is imported; nothing is started.",
+        ),
+    ] = None,
+    format: Annotated[
+        Format, typer.Option(help="For people, for programs, or for GitHub's annotations.")
+    ] = Format.TEXT,
+) -> None:
+    """Check definitions: all problems at once, each with its line.
+
+    Ends with 1 if there are errors, with 0 if there are none or only warnings.
+    """
+    try:
+        is_valid = validating.run(files, handlers, format)
+    except NoEngineError as exc:
+        raise typer.BadParameter(str(exc), param_hint="--handlers") from exc
+    raise typer.Exit(0 if is_valid else 1)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of files with definitions, for editors."""
+    print(schemas.schema_text(), end="")
 
 
 def _is_url(text: str) -> bool:

@@ -1,5 +1,6 @@
 """What the user gave: from YAML to a checked model to the language that is deployed."""
 
+from aiowfm.definitions.advice import unused_tasks
 from aiowfm.definitions.callbacks import CALLBACK_RESOURCE, has_callbacks
 from aiowfm.definitions.checks import (
     own_tasks,
@@ -20,7 +21,11 @@ from aiowfm.definitions.loader import (
     check_definitions,
     load_definitions,
 )
-from aiowfm.definitions.registry import DefinitionRegistry, check_for_engine
+from aiowfm.definitions.registry import (
+    DefinitionRegistry,
+    check_for_engine,
+    problems_for_engine,
+)
 
 __all__ = [
     "CALLBACK_RESOURCE",
@@ -37,8 +42,10 @@ __all__ = [
     "load_definitions",
     "located",
     "own_tasks",
+    "problems_for_engine",
     "problems_for_names",
     "resource_names",
     "stripped",
     "unknown_resources",
+    "unused_tasks",
 ]
