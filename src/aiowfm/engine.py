@@ -23,7 +23,7 @@ from aiowfm.definitions import (
     check_for_engine,
 )
 from aiowfm.errors import UsageError
-from aiowfm.lifecycle import EngineState, Life, Lifecycle
+from aiowfm.lifecycle import EngineState, Life, Lifecycle, unwrapping
 from aiowfm.local import LocalBackend
 from aiowfm.names import activity_name
 from aiowfm.ports import Backend
@@ -226,7 +226,8 @@ class Engine:
             DefinitionError: there are other problems; nothing was deployed.
         """
         check_for_engine(self.definitions, self.config.environment, self._handlers or None)
-        return await self._assembly().deployed(self._backend, plan, dry_run=dry_run)
+        with unwrapping():
+            return await self._assembly().deployed(self._backend, plan, dry_run=dry_run)
 
     async def start(self, *, worker: bool = True, deploy: bool = False) -> None:
         """Check the definitions, provision what they need, and begin to work.

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import typer
 
-from aiowfm.cli import serving, vacuuming
+from aiowfm.cli import deploying, serving, vacuuming
 from aiowfm.local.retention import DEFAULT_SECONDS
 from aiowfm.local.storage.database import MEMORY
 
@@ -102,6 +102,9 @@ def vacuum(
 ) -> None:
     """Shrink a file to what is in it; nothing else may use it meanwhile."""
     vacuuming.run(file)
+
+
+app.command()(deploying.deploy)
 
 
 def _is_url(text: str) -> bool:
