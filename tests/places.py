@@ -75,6 +75,9 @@ class AwsPlace(Place):
     """Behind a URL."""
 
     async def call(self, operation: str, **request: Any) -> Any:
+        return self.client_call(operation, **request)
+
+    def client_call(self, operation: str, **request: Any) -> Any:
         client = boto3.client("stepfunctions", region_name=REGION, endpoint_url=self.url, **KEYS)
         try:
             return getattr(client, xform_name(operation))(**request)
