@@ -115,6 +115,16 @@ class Assembly:
                 await rollout.apply(plan)
         return plan
 
+    def compiler_options(self) -> CompilerOptions:
+        """What is compiled into definitions."""
+        lost = (name for name, handler in self.handlers.items() if not handler.retry_lost)
+        return CompilerOptions(
+            envelope=self.config.envelope,
+            default_heartbeat=self.config.default_heartbeat,
+            default_retry=self.config.default_retry,
+            no_retry_tasks=frozenset(lost),
+        )
+
     def _tasks(self, works: bool) -> set[str]:
         """The tasks whose activities are needed: without a worker, those that others handle."""
         tasks = set(self.handlers)
@@ -136,7 +146,7 @@ class Assembly:
             role_arn=opened.state_machines.role_arn,
             activity_arn=arns.__getitem__,
             task_name=lambda arn: tasks.get(ActivityArn(arn), arn),
-            options=self._compiler_options(),
+            options=self.compiler_options(),
         )
         return Deployments(
             opened.state_machines,
@@ -171,17 +181,8 @@ class Assembly:
             source=opened.tasks,
             reporter=opened.reporter,
             create_again=functools.partial(self._create_again, opened.activities),
-            heartbeat_seconds=least_heartbeats(definitions, self._compiler_options()),
+            heartbeat_seconds=least_heartbeats(definitions, self.compiler_options()),
             middlewares=tuple(self.middlewares),
-        )
-
-    def _compiler_options(self) -> CompilerOptions:
-        lost = (name for name, handler in self.handlers.items() if not handler.retry_lost)
-        return CompilerOptions(
-            envelope=self.config.envelope,
-            default_heartbeat=self.config.default_heartbeat,
-            default_retry=self.config.default_retry,
-            no_retry_tasks=frozenset(lost),
         )
 
     async def _create_again(self, activities: Activities, task: str) -> None:

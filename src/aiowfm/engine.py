@@ -17,6 +17,7 @@ from aiowfm.assembly import Assembly, EngineStats, Parts
 from aiowfm.callbacks import Callbacks, Finalizer
 from aiowfm.config import EngineConfig, EngineOptions, Provision
 from aiowfm.definitions import (
+    CompilerOptions,
     DefinitionRegistry,
     DefinitionSources,
     WorkflowDefinition,
@@ -187,6 +188,11 @@ class Engine:
     @property
     def definitions(self) -> tuple[WorkflowDefinition, ...]:
         return tuple(self._definitions.values())
+
+    @property
+    def compiler_options(self) -> CompilerOptions:
+        """What is compiled into its definitions when they are deployed."""
+        return self._assembly().compiler_options()
 
     def get_definition(self, name: str) -> WorkflowDefinition:
         """The definition *name*.

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import typer
 
-from aiowfm.cli import deploying, serving, vacuuming
+from aiowfm.cli import compiling, deploying, serving, vacuuming
 from aiowfm.local.retention import DEFAULT_SECONDS
 from aiowfm.local.storage.database import MEMORY
 
@@ -105,6 +105,7 @@ def vacuum(
 
 
 app.command()(deploying.deploy)
+app.command("compile")(compiling.compile_)
 
 
 def _is_url(text: str) -> bool:
