@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import typer
 
-from aiowfm.cli import compiling, deploying, serving, vacuuming
+from aiowfm.cli import compiling, deploying, graphing, serving, vacuuming
 from aiowfm.local.retention import DEFAULT_SECONDS
 from aiowfm.local.storage.database import MEMORY
 
@@ -106,6 +106,7 @@ def vacuum(
 
 app.command()(deploying.deploy)
 app.command("compile")(compiling.compile_)
+app.command()(graphing.graph)
 
 
 def _is_url(text: str) -> bool:
