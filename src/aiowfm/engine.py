@@ -22,6 +22,7 @@ from aiowfm.definitions import (
     DefinitionSources,
     WorkflowDefinition,
     check_for_engine,
+    has_callbacks,
 )
 from aiowfm.errors import UsageError
 from aiowfm.lifecycle import EngineState, Life, Lifecycle, unwrapping
@@ -212,6 +213,8 @@ class Engine:
         if self.state is not EngineState.STOPPED:
             check_for_engine([loaded], self.config.environment, self._known_tasks())
         self._definitions.add(loaded)
+        if self.state is not EngineState.STOPPED and self._parts and has_callbacks(loaded):
+            self._parts.callbacks.want()
 
     # Lifecycle.
 
@@ -397,7 +400,7 @@ class Engine:
 
     async def _live(self, life: Life) -> None:
         opened = self._assembly().opened(self._backend, works=self._works, deploys=self._deploys)
-        async with opened as self._parts:
+        async with opened as self._parts, life.taking_calls():
             worker, callbacks = self._parts.worker, self._parts.callbacks
             async with anyio.create_task_group() as others:
                 await others.start(callbacks.run)
