@@ -45,7 +45,14 @@ from aiowfm.ports import Backend
 from aiowfm.tasks import CallNext, CancelReason, Middleware, TaskContext, current_task
 from aiowfm.waits import Acceptance, Delivery, WaitStatus
 from aiowfm.worker.statistics import TaskStats
-from aiowfm.workflows import Workflow, WorkflowStatus
+from aiowfm.workflows import (
+    Change,
+    DeploymentPlan,
+    MachineChange,
+    ResourceChange,
+    Workflow,
+    WorkflowStatus,
+)
 
 __all__ = [
     "Acceptance",
@@ -61,10 +68,12 @@ __all__ = [
     "CallbackStats",
     "CallbackTask",
     "CancelReason",
+    "Change",
     "ConfigError",
     "DefinitionChangedError",
     "DefinitionError",
     "Delivery",
+    "DeploymentPlan",
     "DuplicateTaskError",
     "Engine",
     "EngineConfig",
@@ -77,12 +86,14 @@ __all__ = [
     "HandlerTypeError",
     "InvalidLinkError",
     "LocalBackend",
+    "MachineChange",
     "Middleware",
     "NotFoundError",
     "NotJsonError",
     "PayloadError",
     "PayloadTooLargeError",
     "Problem",
+    "ResourceChange",
     "TaskContext",
     "TaskError",
     "TaskStats",

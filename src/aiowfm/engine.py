@@ -17,6 +17,7 @@ from aiowfm.assembly import Assembly, EngineStats, Parts
 from aiowfm.callbacks import Callbacks, Finalizer
 from aiowfm.config import EngineConfig, EngineOptions, Provision
 from aiowfm.definitions import (
+    CompilerOptions,
     DefinitionRegistry,
     DefinitionSources,
     WorkflowDefinition,
@@ -26,7 +27,7 @@ from aiowfm.definitions import (
     unused_tasks,
 )
 from aiowfm.errors import Problem, UsageError
-from aiowfm.lifecycle import EngineState, Life, Lifecycle
+from aiowfm.lifecycle import EngineState, Life, Lifecycle, unwrapping
 from aiowfm.local import LocalBackend
 from aiowfm.names import activity_name
 from aiowfm.ports import Backend
@@ -34,7 +35,7 @@ from aiowfm.tasks.handlers import HeartbeatMode
 from aiowfm.tasks.middleware import Middleware, check_middleware
 from aiowfm.tasks.registry import TaskRegistry
 from aiowfm.worker.statistics import TaskStats
-from aiowfm.workflows import Workflow, Workflows, WorkflowStatus
+from aiowfm.workflows import DeploymentPlan, Workflow, Workflows, WorkflowStatus
 
 Result = TypeVar("Result")
 HandlerT = TypeVar("HandlerT", bound=Callable[..., object])  # arity is checked at registration
@@ -96,6 +97,7 @@ class Engine:
         self._lifecycle = Lifecycle()
         self._parts: Parts | None = None  # of the life that is, or was last
         self._works = True
+        self._deploys = False
         self._finalizer = Finalizer(
             self._callbacks, self._call, link_secret=self.config.link_secret
         )
@@ -190,6 +192,11 @@ class Engine:
     def definitions(self) -> tuple[WorkflowDefinition, ...]:
         return tuple(self._definitions.values())
 
+    @property
+    def compiler_options(self) -> CompilerOptions:
+        """What is compiled into its definitions when they are deployed."""
+        return self._assembly().compiler_options()
+
     def get_definition(self, name: str) -> WorkflowDefinition:
         """The definition *name*.
 
@@ -228,20 +235,43 @@ class Engine:
 
     # Lifecycle.
 
-    async def start(self, *, worker: bool = True) -> None:
+    async def deploy(
+        self, *, dry_run: bool = False, plan: DeploymentPlan | None = None
+    ) -> DeploymentPlan:
+        """Deploy all activities, queues, tables and state machines, whatever `provision` says.
+
+        The engine need not run. Where it has handlers, definitions are checked against them.
+
+        Args:
+            dry_run: Only say what would change.
+            plan: Carry out this one, which a dry run gave; None: what is needed now.
+
+        Raises:
+            DefinitionChangedError: a deployed state machine differs and may not change;
+                nothing was deployed. In a dry run the plan has these problems instead.
+            DefinitionError: there are other problems; nothing was deployed.
+        """
+        check_for_engine(self.definitions, self.config.environment, self._handlers or None)
+        with unwrapping():
+            return await self._assembly().deployed(self._backend, plan, dry_run=dry_run)
+
+    async def start(self, *, worker: bool = True, deploy: bool = False) -> None:
         """Check the definitions, provision what they need, and begin to work.
 
         Args:
             worker: Whether to handle tasks and to read the queue of callbacks; a process that
                 only starts workflows and finishes callbacks needs neither, nor handlers.
+            deploy: Whether to see to all state machines now, and not to each when a workflow
+                of it is first started; `provision` holds for both.
 
         Raises:
             EngineStateError: it is not stopped.
-            DefinitionError: definitions do not fit the handlers.
+            DefinitionError: definitions do not fit the handlers, or what is deployed.
             NotFoundError: something is missing and `provision` is `check`.
         """
         self._lifecycle.require_stopped("start()")
         self._works = worker
+        self._deploys = deploy
         check_for_engine(self.definitions, self.config.environment, self._known_tasks())
         await self._lifecycle.start(self._live, self.config.grace_seconds)
 
@@ -386,8 +416,7 @@ class Engine:
     # How it lives.
 
     async def _live(self, life: Life) -> None:
-        assembly = Assembly(self.config, self._definitions, self._handlers, self._middlewares)
-        opened = assembly.opened(self._backend, works=self._works)
+        opened = self._assembly().opened(self._backend, works=self._works, deploys=self._deploys)
         async with opened as self._parts, life.taking_calls():
             worker, callbacks = self._parts.worker, self._parts.callbacks
             async with anyio.create_task_group() as others:
@@ -404,6 +433,9 @@ class Engine:
                         worker.abandon()
                         callbacks.abandon()
                 callbacks.close()
+
+    def _assembly(self) -> Assembly:
+        return Assembly(self.config, self._definitions, self._handlers, self._middlewares)
 
     async def _call(self, work: Awaitable[Result]) -> Result:
         return await self._lifecycle.require_life("a call").call(work)

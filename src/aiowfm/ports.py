@@ -84,11 +84,30 @@ class StateMachine:
     Attributes:
         definition: States Language, as JSON text.
         tags: All of its tags.
+        role_arn: The role it runs as; empty where that is not told.
     """
 
     arn: StateMachineArn
     definition: str
     tags: Mapping[str, str]
+    role_arn: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MachineVersion:
+    """A published version of a state machine; what was published never changes.
+
+    Attributes:
+        definition: States Language, as JSON text; None in listings.
+        role_arn: The role its executions run as; empty where that is not told, as in listings.
+        description: What was said of it when it was published; empty in listings.
+    """
+
+    arn: StateMachineArn
+    created_at: datetime
+    definition: str | None = None
+    role_arn: str = ""
+    description: str = ""
 
 
 class ExecutionExistsError(Exception):
@@ -162,6 +181,11 @@ class Activities(Protocol):
 class StateMachines(Protocol):
     """The state machines of an account."""
 
+    @property
+    def role_arn(self) -> str:
+        """The role that those run as which are made or changed here."""
+        ...
+
     async def arn(self, name: str) -> StateMachineArn:
         """The ARN that the state machine *name* has or would have."""
         ...
@@ -171,18 +195,45 @@ class StateMachines(Protocol):
         ...
 
     async def create(
-        self, name: str, definition: str, tags: Mapping[str, str], *, publish: bool
+        self,
+        name: str,
+        definition: str,
+        tags: Mapping[str, str],
+        *,
+        publish: bool,
+        description: str = "",
     ) -> StateMachineArn:
         """Create it and return the ARN to start: with *publish*, that of version 1.
 
-        Creating what exists with the same definition succeeds.
+        Creating what exists with the same definition succeeds, and leaves its role and its
+        tags as they are. The *description* is the version's.
         """
         ...
 
     async def update(
-        self, arn: StateMachineArn, definition: str, tags: Mapping[str, str]
+        self,
+        arn: StateMachineArn,
+        definition: str,
+        tags: Mapping[str, str],
+        *,
+        description: str = "",
     ) -> StateMachineArn:
-        """Replace the definition, publish a version, and return that version's ARN."""
+        """Replace definition and role, publish a version, and return that version's ARN.
+
+        The *description* is published with it; *tags* are added afterwards, and others stay.
+
+        Raises:
+            BackendUnavailableError: with code ConflictException, if somebody else changes
+                it at the same time.
+        """
+        ...
+
+    async def set_role(self, arn: StateMachineArn) -> None:
+        """Let what is started on the plain ARN run as `role_arn`; publishes nothing."""
+        ...
+
+    async def tag(self, arn: StateMachineArn, tags: Mapping[str, str]) -> None:
+        """Add *tags*, replacing those of the same keys; others stay."""
         ...
 
     async def newest_version(self, arn: StateMachineArn) -> StateMachineArn | None:
@@ -191,6 +242,34 @@ class StateMachines(Protocol):
 
     async def names(self, prefix: str) -> Sequence[str]:
         """The names of all state machines that begin with *prefix*."""
+        ...
+
+
+class MachineVersions(Protocol):
+    """The published versions of state machines."""
+
+    async def describe(self, version: StateMachineArn) -> MachineVersion:
+        """Show one version.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        ...
+
+    async def all(self, machine: StateMachineArn) -> Sequence[MachineVersion]:
+        """All versions of a state machine, newest first."""
+        ...
+
+    async def is_running(self, version: StateMachineArn) -> bool:
+        """Whether an execution that was started on this version runs; it may lag."""
+        ...
+
+    async def delete(self, version: StateMachineArn) -> None:
+        """Delete a version; what runs on it goes on, and one that is gone is no error.
+
+        Raises:
+            BackendError: with code ConflictException, if an alias refers to it.
+        """
         ...
 
 
@@ -350,6 +429,8 @@ class OpenBackend(Protocol):
     def activities(self) -> Activities: ...
     @property
     def state_machines(self) -> StateMachines: ...
+    @property
+    def machine_versions(self) -> MachineVersions: ...
     @property
     def executions(self) -> Executions: ...
 

@@ -204,6 +204,7 @@ class Opened:
         self.reporter = WitnessedReporter(opened, ledger)
         self.activities = opened.activities
         self.state_machines = opened.state_machines
+        self.machine_versions = opened.machine_versions
         self.executions = opened.executions
         self.callbacks = opened.callbacks
         self.now = opened.now

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import json
 
+import typer
+
 from aiowfm.definitions.schema import file_schema
+
+
+def schema() -> None:
+    """Print the JSON Schema of files with definitions, for editors."""
+    typer.echo(schema_text(), nl=False)
 
 
 def schema_text() -> str:

@@ -7,29 +7,42 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Annotated
 
-from aiowfm.cli.engines import engine_at
+import typer
+
+from aiowfm.cli.loading import METAVAR, load_engine
+from aiowfm.cli.refusals import refusals
 from aiowfm.cli.reports import Format, report
 from aiowfm.definitions import check_definitions
 from aiowfm.errors import DefinitionError, Problem
 
 
-def run(files: Sequence[str], handlers: str | None, format: Format) -> bool:
-    """Print all problems of *files*; whether no error is among them.
+def validate(
+    files: Annotated[
+        list[str], typer.Argument(metavar="FILE...", help="Definitions, in YAML or JSON.")
+    ],
+    handlers: Annotated[
+        str | None,
+        typer.Option(
+            metavar=METAVAR,
+            help="Check each Resource against the handlers of this engine, and names against its"
+            " environment. The module is imported; nothing is started.",
+        ),
+    ] = None,
+    format: Annotated[
+        Format, typer.Option(help="For people, for programs, or for GitHub's annotations.")
+    ] = Format.TEXT,
+) -> None:
+    """Check definitions: all problems at once, each with its line.
 
-    Args:
-        files: Paths; definitions of one name in two of them are a problem too.
-        handlers: Where the engine is whose handlers they are for, as `module:engine`.
-        format: How to print.
-
-    Raises:
-        NoEngineError: there is none at *handlers*.
+    Ends with 1 if there are errors, with 0 if there are none or only warnings.
     """
     definitions, problems = check_definitions([Path(file) for file in files])
     if handlers is not None:
-        with _silent():
+        with refusals(), _silent():
             try:
-                engine = engine_at(handlers)
+                engine = load_engine(handlers)
             except DefinitionError as exc:
                 problems += exc.problems
                 problems.append(_not_checked(handlers))
@@ -39,7 +52,8 @@ def run(files: Sequence[str], handlers: str | None, format: Format) -> bool:
     order = {_real(file): index for index, file in enumerate(files)}
     problems.sort(key=lambda each: _place(each, order))
     report(problems, format, files=len(files), workflows=len(definitions))
-    return all(problem.severity != "error" for problem in problems)
+    if any(problem.severity == "error" for problem in problems):
+        raise typer.Exit(1)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from aiowfm.definitions.compiler import (
     stripped,
 )
 from aiowfm.definitions.definition import WorkflowDefinition, located
+from aiowfm.definitions.deployed_text import deployed_text
 from aiowfm.definitions.loader import (
     DefinitionSource,
     DefinitionSources,
@@ -37,6 +38,7 @@ __all__ = [
     "check_definitions",
     "check_for_engine",
     "compile_definition",
+    "deployed_text",
     "has_callbacks",
     "least_heartbeats",
     "load_definitions",
