@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from aiowfm import Engine
-from tests.virtual_time import VIRTUAL_TIME
+from aiowfm.testing import VIRTUAL_TIME
 
 pytestmark = pytest.mark.anyio
 

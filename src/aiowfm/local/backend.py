@@ -122,7 +122,11 @@ class LocalBackend:
 
 
 class OpenLocalBackend:
-    """A local backend in use."""
+    """A local backend in use.
+
+    Attributes:
+        service: What it is made of.
+    """
 
     def __init__(self, service: Service) -> None:
         self.tasks = LocalTasks(service)
@@ -130,13 +134,13 @@ class OpenLocalBackend:
         self.activities = LocalActivities(service)
         self.state_machines = LocalStateMachines(service)
         self.executions = LocalExecutions(service)
-        self._service = service
+        self.service = service
 
     def callbacks(self, name: str) -> LocalCallbackStorage:
-        return LocalCallbackStorage(self._service, name)
+        return LocalCallbackStorage(self.service, name)
 
     def now(self) -> float:
-        return self._service.now()
+        return self.service.now()
 
 
 class LocalTasks:
