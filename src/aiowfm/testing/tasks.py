@@ -85,7 +85,7 @@ class TaskEnvironment:
         self._cancel_after = cancel_after
         self._cancel_reason = cancel_reason
         self._cancellation = Cancellation()
-        self._scope = anyio.CancelScope()
+        self._scope: anyio.CancelScope | None = None  # of the handler that runs
         self._is_expired = False
         self._began_at = 0.0
 
@@ -107,7 +107,8 @@ class TaskEnvironment:
     def cancel(self, reason: CancelReason = CancelReason.WORKER_STOPPING) -> None:
         """Cancel the handler that runs; its context tells *reason*."""
         self._cancellation.because(reason)
-        self._scope.cancel()
+        if self._scope is not None:
+            self._scope.cancel()
 
     def expire(self) -> None:
         """From now on heartbeats raise `TaskTokenExpiredError`: nobody waits for the task."""
@@ -134,7 +135,7 @@ class TaskEnvironment:
         if self._cancel_after is not None:
             end = loop.call_later(self._cancel_after, self.cancel, self._cancel_reason)
         try:
-            with self._scope, handling(context):
+            with anyio.CancelScope() as self._scope, handling(context):
                 return await called(inspected, context.input, context)
         finally:
             if end is not None:
@@ -164,7 +165,6 @@ class TaskEnvironment:
 
     def _begin(self, input: object) -> TaskContext:
         self._cancellation = Cancellation()
-        self._scope = anyio.CancelScope()
         self._began_at = anyio.current_time()
         self.heartbeats = []
         return self.context(input)
