@@ -196,6 +196,19 @@ async def test_afterwards_time_goes_on_from_where_it_is() -> None:
     assert loop.time() - shown >= 1
 
 
+async def test_the_last_to_leave_gives_the_loop_back() -> None:
+    began = time.monotonic()
+
+    async def wait(seconds: float) -> None:
+        with virtual_time():
+            await anyio.sleep(seconds)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(wait, 60)
+        group.start_soon(wait, WEEK)
+    assert time.monotonic() - began < 10
+
+
 async def test_clocks_within_one_another_are_one() -> None:
     with virtual_time() as outer, virtual_time() as inner:
         assert inner is outer

@@ -259,6 +259,18 @@ def test_faults_that_never_came_about_are_told() -> None:
         faults.throttle("pull")  # type: ignore[arg-type]  # that is the mistake
 
 
+async def test_two_at_once_share_the_time() -> None:
+    outputs: list[object] = []
+
+    async def run(seconds: float) -> None:
+        outputs.append((await run_workflow(TASK, {}, {"work": after(seconds, seconds)})).output)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(run, 86_400)
+        group.start_soon(run, 60)
+    assert outputs == [60, 86_400]
+
+
 async def test_a_file_keeps_workflows_and_its_thread_holds_the_time(tmp_path: Any) -> None:
     async with VirtualEngine(ORDER, {"charge": 1, "ship": 2}, path=tmp_path / "w.db") as virtual:
         workflow = await virtual.start()

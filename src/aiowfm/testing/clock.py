@@ -39,6 +39,8 @@ class VirtualClock:
 
     def __init__(self, starts_at: float = LOOP_STARTS_AT) -> None:
         """Make a clock that shows *starts_at*, in seconds."""
+        self.users = 0
+        self.give_back: Callable[[], None] | None = None  # once it has no users any more
         self._time = starts_at
         self._holds = 0
         self._threads_at_work: Callable[[], bool] = lambda: False

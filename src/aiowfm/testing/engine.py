@@ -113,7 +113,8 @@ class VirtualEngine:
     async def __aenter__(self) -> Self:
         async with contextlib.AsyncExitStack() as opening:
             self._clock = opening.enter_context(virtual_time())
-            self._clock.set(self._starts_at)
+            if self._clock.users == 1:  # others at the same time share what there is
+                self._clock.set(self._starts_at)
             opening.callback(random.setstate, random.getstate())
             random.seed(self._seed)
             names = functools.partial(

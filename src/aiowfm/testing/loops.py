@@ -37,7 +37,7 @@ VIRTUAL_TIME: Final[tuple[str, dict[str, Any]]] = ("asyncio", {"loop_factory": V
 
 @contextmanager
 def virtual_time() -> Iterator[VirtualClock]:
-    """The running loop is on a virtual clock in here, if it was not before.
+    """The running loop is on a virtual clock in here; it has one, for all that want it.
 
     Timers that were begun before go with it, such as the end of an outer `asyncio.timeout`.
     Afterwards time goes on at its usual pace, from where it is.
@@ -46,10 +46,18 @@ def virtual_time() -> Iterator[VirtualClock]:
         UsageError: the loop is not one of asyncio's own.
     """
     loop = asyncio.get_running_loop()
-    clock = _CLOCKS.get(loop)
-    if clock is not None:
+    clock = _CLOCKS.get(loop) or _put_on(loop)
+    clock.users += 1
+    try:
         yield clock
-        return
+    finally:
+        clock.users -= 1
+        if not clock.users and clock.give_back is not None:
+            clock.give_back()
+
+
+def _put_on(loop: asyncio.AbstractEventLoop) -> VirtualClock:
+    """Put a loop that runs on a clock, until that has no users any more."""
     if not isinstance(loop, asyncio.BaseEventLoop) or not hasattr(loop, _SELECTOR):
         raise UsageError(
             f"{type(loop).__module__}.{type(loop).__qualname__} cannot be put on a virtual clock:"
@@ -62,11 +70,13 @@ def virtual_time() -> Iterator[VirtualClock]:
     for timer in getattr(loop, _TIMERS, ()):
         if timer.when() < math.inf:
             clock.begun(timer)
-    try:
-        yield clock
-    finally:
+
+    def go_on() -> None:
         give_back()
         _put_ahead(loop, clock.time())
+
+    clock.give_back = go_on
+    return clock
 
 
 def _take(loop: asyncio.BaseEventLoop, clock: VirtualClock) -> Callable[[], None]:
