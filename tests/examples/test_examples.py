@@ -39,14 +39,18 @@ class Listing:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["README.md", "docs/tutorial.md", "docs/callbacks.md"])
+@pytest.mark.parametrize(
+    "name", ["README.md", "docs/tutorial.md", "docs/callbacks.md", "docs/testing.md"]
+)
 def test_the_programs_of_a_document_print_what_it_says(name: str, tmp_path: Path) -> None:
     programs = 0
     printed: str | None = None
     for listing in _listings(ROOT / name):
         if listing.title:
             (tmp_path / listing.title).write_text(listing.text)
-            if listing.language == "python":
+            if listing.title.startswith("test_"):
+                _output_of("-m", "pytest", "-p", "no:asyncio", listing.title, cwd=tmp_path)
+            elif listing.language == "python":
                 printed = _output_of(tmp_path / listing.title, cwd=tmp_path)
                 programs += 1
         elif listing.language == "text" and printed is not None:

@@ -123,7 +123,11 @@ class LocalBackend:
 
 
 class OpenLocalBackend:
-    """A local backend in use."""
+    """A local backend in use.
+
+    Attributes:
+        service: What it is made of.
+    """
 
     def __init__(self, service: Service) -> None:
         self.tasks = LocalTasks(service)
@@ -132,13 +136,13 @@ class OpenLocalBackend:
         self.state_machines = LocalStateMachines(service)
         self.machine_versions = LocalMachineVersions(service)
         self.executions = LocalExecutions(service)
-        self._service = service
+        self.service = service
 
     def callbacks(self, name: str) -> LocalCallbackStorage:
-        return LocalCallbackStorage(self._service, name)
+        return LocalCallbackStorage(self.service, name)
 
     def now(self) -> float:
-        return self._service.now()
+        return self.service.now()
 
 
 class LocalTasks:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from aiowfm.errors import DuplicateTaskError, Problem, UsageError
@@ -65,6 +65,12 @@ class TaskRegistry(Mapping[str, TaskHandler]):
             line=getattr(code, "co_firstlineno", None),
             code="UNUSED_HANDLER",
         )
+
+    def without(self, names: Collection[str]) -> TaskRegistry:
+        """Another one, without the handlers of these *names*."""
+        registry = TaskRegistry(self.activity_name)
+        registry._handlers = {name: own for name, own in self.items() if name not in names}
+        return registry
 
     def __getitem__(self, name: str) -> TaskHandler:
         return self._handlers[name]
