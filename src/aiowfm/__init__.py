@@ -45,13 +45,14 @@ from aiowfm.ports import Backend
 from aiowfm.tasks import CallNext, CancelReason, Middleware, TaskContext, current_task
 from aiowfm.waits import Acceptance, Delivery, WaitStatus
 from aiowfm.worker.statistics import TaskStats
-from aiowfm.workflows import Workflow, WorkflowStatus
+from aiowfm.workflows import Attempt, Cause, Job, Workflow, WorkflowStatus
 
 __all__ = [
     "Acceptance",
     "AcceptedResult",
     "AccessDeniedError",
     "AiowfmError",
+    "Attempt",
     "AwsBackend",
     "Backend",
     "BackendError",
@@ -61,6 +62,7 @@ __all__ = [
     "CallbackStats",
     "CallbackTask",
     "CancelReason",
+    "Cause",
     "ConfigError",
     "DefinitionChangedError",
     "DefinitionError",
@@ -76,6 +78,7 @@ __all__ = [
     "Finalizer",
     "HandlerTypeError",
     "InvalidLinkError",
+    "Job",
     "LocalBackend",
     "Middleware",
     "NotFoundError",

@@ -124,6 +124,7 @@ class Assembly:
             create_again=functools.partial(self._create_again, opened.activities),
             heartbeat_seconds=least_heartbeats(definitions, self._compiler_options()),
             middlewares=tuple(self.middlewares),
+            recalls=opened.recalls,
         )
 
     def _compiler_options(self) -> CompilerOptions:

@@ -7,14 +7,18 @@ operation done or not done, and every operation can be repeated.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from datetime import datetime
-from enum import Enum
 from typing import Protocol
 
 from aiowfm.asl.payload import MAX_PAYLOAD_BYTES as MAX_PAYLOAD_BYTES
+from aiowfm.executions import Execution as Execution
+from aiowfm.executions import ExecutionEvent as ExecutionEvent
+from aiowfm.executions import ExecutionExistsError as ExecutionExistsError
+from aiowfm.executions import ExecutionStatus as ExecutionStatus
+from aiowfm.executions import NotRedrivableError as NotRedrivableError
+from aiowfm.executions import Search as Search
 from aiowfm.names import ActivityArn, ExecutionArn, StateMachineArn
 from aiowfm.waits import TaskToken as TaskToken
 from aiowfm.waits import Wait
@@ -24,21 +28,6 @@ MAX_CAUSE_LENGTH = 32_768  # characters; SendTaskFailure.cause
 
 VISIBILITY_SECONDS = 60  # of messages in the queue of callbacks
 MAX_RECEIVES = 10  # of one message, before it is a dead letter
-
-
-class ExecutionStatus(Enum):
-    """The status of an execution, as DescribeExecution gives it."""
-
-    RUNNING = "RUNNING"
-    SUCCEEDED = "SUCCEEDED"
-    FAILED = "FAILED"
-    TIMED_OUT = "TIMED_OUT"
-    ABORTED = "ABORTED"
-    PENDING_REDRIVE = "PENDING_REDRIVE"
-
-    @property
-    def is_final(self) -> bool:
-        return self not in (ExecutionStatus.RUNNING, ExecutionStatus.PENDING_REDRIVE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,26 +44,6 @@ class ActivityTask:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Execution:
-    """An execution as DescribeExecution or ListExecutions shows it.
-
-    Attributes:
-        input: JSON text; None in listings.
-        output: JSON text; None in listings and unless it succeeded.
-    """
-
-    arn: ExecutionArn
-    name: str
-    status: ExecutionStatus
-    started_at: datetime
-    stopped_at: datetime | None = None
-    input: str | None = field(default=None, repr=False)
-    output: str | None = field(default=None, repr=False)
-    error: str | None = None
-    cause: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class StateMachine:
     """A deployed state machine.
 
@@ -86,13 +55,6 @@ class StateMachine:
     arn: StateMachineArn
     definition: str
     tags: Mapping[str, str]
-
-
-class ExecutionExistsError(Exception):
-    """An execution of this name exists and is not the one asked for.
-
-    Not part of the public tree: `workflows/` settles it.
-    """
 
 
 class TaskSource(Protocol):
@@ -227,11 +189,52 @@ class Executions(Protocol):
         """Abort a running execution; one that has finished stays as it is."""
         ...
 
+    async def redrive(self, arn: ExecutionArn) -> None:
+        """Let a failed, timed out or aborted execution go on where it ended.
+
+        Raises:
+            NotFoundError: there is none.
+            NotRedrivableError: it runs, has succeeded, or ended too long ago.
+        """
+        ...
+
+    def history(self, arn: ExecutionArn) -> AsyncIterator[ExecutionEvent]:
+        """The events there are, from the first on, read page by page.
+
+        Raises:
+            NotFoundError: there is no such execution.
+        """
+        ...
+
+    def follow(self, arn: ExecutionArn) -> AsyncIterator[ExecutionEvent]:
+        """As `history`, then those that come, each asked for once, until the execution ends."""
+        ...
+
     def list(self, machine: str, status: ExecutionStatus | None) -> AsyncIterator[Execution]:
         """The executions of the state machine named *machine*, newest first, paged lazily.
 
         A machine that does not exist has none.
         """
+        ...
+
+
+class ExecutionSearch(Protocol):
+    """Finds executions by more than their state machine."""
+
+    def find(self, search: Search) -> AsyncIterator[Execution]:
+        """What *search* describes, newest first, paged lazily, without inputs and outputs."""
+        ...
+
+
+class TaskRecalls(Protocol):
+    """Tells at once when a task that was handed out is no longer wanted."""
+
+    def expect(self, token: TaskToken, call: Callable[[], None]) -> None:
+        """Call *call* once the execution has given the task up; until `forget`."""
+        ...
+
+    def forget(self, token: TaskToken) -> None:
+        """The task is over."""
         ...
 
 
@@ -349,6 +352,15 @@ class OpenBackend(Protocol):
     def state_machines(self) -> StateMachines: ...
     @property
     def executions(self) -> Executions: ...
+    @property
+    def search(self) -> ExecutionSearch | None:
+        """None where a backend cannot search."""
+        ...
+
+    @property
+    def recalls(self) -> TaskRecalls | None:
+        """None where heartbeats alone tell."""
+        ...
 
     def callbacks(self, name: str) -> CallbackStorage:
         """The queue and the table *name*; asks nothing of them."""

@@ -20,6 +20,13 @@ from aiowfm.definitions.loader import (
     load_definitions,
 )
 from aiowfm.definitions.registry import DefinitionRegistry, check_for_engine
+from aiowfm.definitions.resuming import (
+    ResumedDefinition,
+    ResumedInput,
+    read_resumed_input,
+    resumed,
+    resumed_input,
+)
 
 __all__ = [
     "CALLBACK_RESOURCE",
@@ -27,6 +34,8 @@ __all__ = [
     "DefinitionRegistry",
     "DefinitionSource",
     "DefinitionSources",
+    "ResumedDefinition",
+    "ResumedInput",
     "WorkflowDefinition",
     "check_definitions",
     "check_for_engine",
@@ -36,7 +45,10 @@ __all__ = [
     "load_definitions",
     "located",
     "problems_for_names",
+    "read_resumed_input",
     "resource_names",
+    "resumed",
+    "resumed_input",
     "stripped",
     "unknown_resources",
 ]

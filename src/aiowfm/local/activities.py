@@ -72,6 +72,7 @@ class Activities:
         self._begin: Callable[[TaskId, str | None], bool] = lambda task, worker_name: True
         self._activities: dict[str, Activity] = {}
         self._orphans: dict[str, OrderedDict[TaskId, Payload]] = {}
+        self._recalls: dict[TaskId, Callable[[], None]] = {}
 
     async def load(self) -> None:
         """Read what the store has."""
@@ -179,8 +180,18 @@ class Activities:
         else:
             self._orphans.setdefault(arn, OrderedDict())[task] = payload
 
+    def expect_recall(self, task: TaskId, call: Callable[[], None] | None) -> None:
+        """Call *call* when a task that was taken is withdrawn; None: not any more."""
+        if call is None:
+            self._recalls.pop(task, None)
+        else:
+            self._recalls[task] = call
+
     def withdraw(self, arn: str, task: TaskId) -> None:
         """Take back a task that nobody needs to do any more."""
+        recall = self._recalls.pop(task, None)
+        if recall is not None:
+            recall()
         if arn in self._activities:
             self._activities[arn].withdraw(task)
         elif arn in self._orphans:

@@ -214,6 +214,14 @@ class Service:
         task = self._task(token)
         await self._finish_task(task, TaskHeartbeat(task.event_id))
 
+    def expect_recall(self, token: str, call: Callable[[], None] | None) -> None:
+        """Call *call* when an activity's task is not awaited any more; None: it is over."""
+        task = self._task(token)
+        if call is not None and not self.executions.awaits(task):
+            call()
+        else:
+            self.activities.expect_recall(task, call)
+
     # State machines.
 
     async def create_state_machine(

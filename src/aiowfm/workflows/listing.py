@@ -15,7 +15,8 @@ from aiowfm.config import EngineConfig
 from aiowfm.definitions import WorkflowDefinition
 from aiowfm.names import state_machine_name, state_machine_prefix
 from aiowfm.ports import Execution, Executions, ExecutionStatus, StateMachines
-from aiowfm.workflows.workflow import STATUSES, WorkflowStatus
+from aiowfm.workflows.job import WorkflowStatus
+from aiowfm.workflows.workflow import STATUSES
 
 MACHINES_KEPT_SECONDS = 60.0
 

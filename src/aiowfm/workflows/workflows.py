@@ -23,8 +23,9 @@ from aiowfm.names import (
 from aiowfm.payloads import json_text
 from aiowfm.ports import MAX_PAYLOAD_BYTES, Execution, ExecutionExistsError, Executions
 from aiowfm.workflows.deployments import Deployments
+from aiowfm.workflows.job import WorkflowStatus
 from aiowfm.workflows.listing import Listing
-from aiowfm.workflows.workflow import Workflow, WorkflowStatus, workflow_of
+from aiowfm.workflows.workflow import Workflow, workflow_of
 
 log = logging.getLogger("aiowfm.workflows")
 

@@ -68,9 +68,15 @@ CREATE TABLE results (
 ) WITHOUT ROWID;
 """
 
+_SEARCHES = """
+CREATE INDEX executions_by_status ON executions (machine, status, number) WHERE map_run IS NULL;
+CREATE INDEX executions_by_error ON executions (facts ->> 'error', number)
+WHERE map_run IS NULL AND facts ->> 'error' IS NOT NULL;
+"""
+
 # The one at place n makes a file of version n + 1 out of one of version n.
 # Those that were released never change.
-MIGRATIONS: Sequence[str] = (_TABLES, _CALLBACKS)
+MIGRATIONS: Sequence[str] = (_TABLES, _CALLBACKS, _SEARCHES)
 VERSION = len(MIGRATIONS)
 
 
