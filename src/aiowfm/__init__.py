@@ -38,6 +38,7 @@ from aiowfm.errors import (
     UsageError,
     WorkflowExistsError,
     WorkflowNotFoundError,
+    WorkflowNotResumableError,
 )
 from aiowfm.lifecycle import EngineState
 from aiowfm.local import LocalBackend
@@ -45,7 +46,7 @@ from aiowfm.ports import Backend
 from aiowfm.tasks import CallNext, CancelReason, Middleware, TaskContext, current_task
 from aiowfm.waits import Acceptance, Delivery, WaitStatus
 from aiowfm.worker.statistics import TaskStats
-from aiowfm.workflows import Attempt, Cause, Job, Workflow, WorkflowStatus
+from aiowfm.workflows import Attempt, Cause, Job, Repair, Workflow, WorkflowStatus
 
 __all__ = [
     "Acceptance",
@@ -86,6 +87,7 @@ __all__ = [
     "PayloadError",
     "PayloadTooLargeError",
     "Problem",
+    "Repair",
     "TaskContext",
     "TaskError",
     "TaskStats",
@@ -98,6 +100,7 @@ __all__ = [
     "WorkflowDefinition",
     "WorkflowExistsError",
     "WorkflowNotFoundError",
+    "WorkflowNotResumableError",
     "WorkflowStatus",
     "current_task",
 ]

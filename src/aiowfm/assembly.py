@@ -24,7 +24,7 @@ from aiowfm.tasks.registry import TaskRegistry
 from aiowfm.worker.activities import provisioned
 from aiowfm.worker.statistics import TaskStats
 from aiowfm.worker.worker import Worker, most_polls
-from aiowfm.workflows import Deployments, Listing, Workflows
+from aiowfm.workflows import Deployments, Listing, Owners, Workflows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,9 +99,12 @@ class Assembly:
             task_name=lambda arn: tasks.get(ActivityArn(arn), arn),
             options=self._compiler_options(),
         )
+        owners = Owners(opened.state_machines, config=self.config)
         listing = Listing(
             opened.state_machines,
             opened.executions,
+            owners,
+            search=opened.search,
             config=self.config,
             find_definition=self.definitions.get,
         )
@@ -109,6 +112,7 @@ class Assembly:
             opened.executions,
             deployments,
             listing,
+            owners,
             config=self.config,
             find_definition=self.definitions.get,
         )

@@ -1,9 +1,13 @@
 """Workflows from the outside: deploying their state machines, starting and watching them."""
 
+from aiowfm.workflows.calls import WorkflowCalls
 from aiowfm.workflows.causes import Cause
 from aiowfm.workflows.deployments import Deployments
+from aiowfm.workflows.filters import Filters
 from aiowfm.workflows.job import Attempt, Job, WorkflowStatus
 from aiowfm.workflows.listing import Listing
+from aiowfm.workflows.owners import Owners
+from aiowfm.workflows.repairs import Repair
 from aiowfm.workflows.workflow import Workflow
 from aiowfm.workflows.workflows import Workflows
 
@@ -11,9 +15,13 @@ __all__ = [
     "Attempt",
     "Cause",
     "Deployments",
+    "Filters",
     "Job",
     "Listing",
+    "Owners",
+    "Repair",
     "Workflow",
+    "WorkflowCalls",
     "WorkflowStatus",
     "Workflows",
 ]

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from aiowfm.asl.payload import JsonValue
-from aiowfm.definitions import WorkflowDefinition
-from aiowfm.names import WorkflowId
+from aiowfm.definitions import WorkflowDefinition, read_resumed_input
+from aiowfm.names import WorkflowId, cleaned
 from aiowfm.ports import Execution, ExecutionStatus
 from aiowfm.workflows.causes import Cause, parsed_cause
 from aiowfm.workflows.job import Job, WorkflowStatus
@@ -81,17 +81,22 @@ def workflow_of(
     if execution.status is ExecutionStatus.TIMED_OUT:
         error = error or "States.Timeout"
         cause = cause or "the workflow ran longer than the TimeoutSeconds of its definition"
+    input = None if execution.input is None else json.loads(execution.input)
+    resumed = None
+    if definition is None or cleaned(definition.start_at) != id.start_at:
+        resumed = read_resumed_input(input)
     return Workflow(
         id=execution.name,
         name=id.name,
         status=STATUSES[execution.status],
         created_at=execution.started_at,
         stopped_at=execution.stopped_at,
-        input=None if execution.input is None else json.loads(execution.input),
+        input=input if resumed is None else resumed.input,
         output=output,
         error=error,
         cause=cause,
         namespace=id.environment,
         tags={} if definition is None else dict(definition.default_tags),
         definition=definition,
+        retry_for=None if resumed is None else resumed.retry_for,
     )
