@@ -16,7 +16,7 @@ test-fast: .venv/.ready
 
 # Thousands of workflows while requests fail and workers are killed; says how it went.
 test-faults: .venv/.ready .venv-aws/.ready
-	AIOWFM_FAULT_WORKFLOWS=2000 $(BIN)/pytest -s -m "slow" tests/faults
+	AIOWFM_FAULT_WORKFLOWS=2000 AIOWFM_FAULT_CALLBACKS=1000 $(BIN)/pytest -s -m "slow" tests/faults
 
 lint: .venv/.ready
 	$(BIN)/ruff check

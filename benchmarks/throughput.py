@@ -110,11 +110,14 @@ async def grow(engine: Engine, in_flight: int) -> None:
     finished, first = 0, 0.0
     for size in GROWTH:
         await run_many(engine, size - finished, in_flight)
+        cpu = time.process_time()
         seconds, _ = await run_many(engine, MEASURED_WORKFLOWS, in_flight)
+        cpu = (time.process_time() - cpu) / MEASURED_WORKFLOWS
         finished = size + MEASURED_WORKFLOWS
         first = first or seconds
         print(
-            f"after {size:7,} finished   {MEASURED_WORKFLOWS / seconds:,.0f} workflows/s"
+            f"after {size:7,} finished   {MEASURED_WORKFLOWS / seconds:,.0f} workflows/s,"
+            f" {cpu * 1e6:,.0f} µs of processor each"
             f"   ({seconds / first:.2f} times the time after {GROWTH[0]:,})"
         )
 

@@ -286,7 +286,8 @@ class Engine(WorkflowCalls):
 
     async def _live(self, life: Life) -> None:
         assembly = Assembly(self.config, self._definitions, self._handlers, self._middlewares)
-        async with assembly.opened(self._backend, works=self._works) as self._parts:
+        opened = assembly.opened(self._backend, works=self._works)
+        async with opened as self._parts, life.taking_calls():
             worker, callbacks = self._parts.worker, self._parts.callbacks
             async with anyio.create_task_group() as others:
                 await others.start(callbacks.run)

@@ -44,6 +44,7 @@ class Stub:
     answers: dict[str, list[Answer | Fault]] = field(default_factory=dict)
     requests: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     signed_with: list[str] = field(default_factory=list)  # access keys
+    user_agents: list[str] = field(default_factory=list)
     hanging: int = 0
     _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
@@ -131,6 +132,7 @@ async def _answer_one(
         operation = members["Action"]
     state.requests.append((operation, members))
     state.signed_with.append(headers["authorization"].partition("Credential=")[2].split("/")[0])
+    state.user_agents.append(headers["user-agent"])
     answer = state.answer_to(operation)
     if answer is Fault.RESET:
         return False

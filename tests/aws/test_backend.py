@@ -3,6 +3,7 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from aiowfm.aws import AwsBackend
 from aiowfm.errors import AccessDeniedError, BackendError, BackendUnavailableError, ConfigError
+from aiowfm.names import ActivityArn
 from aiowfm.ports import Backend, TaskToken
 from tests.aws.stub import OK, Answer, Stub, refusal, session
 
@@ -139,6 +141,21 @@ async def test_credentials_are_found_in_the_environment(
             await opened.reporter.heartbeat(TaskToken("token"))
     assert "AKIAEXAMPLE" not in caplog.text
     assert "hunter2" not in caplog.text
+
+
+@pytest.mark.anyio
+async def test_requests_say_who_sends_them(server: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SDK_UA_APP_ID", "orders")
+    server.answers["SendTaskHeartbeat"] = [OK]
+    server.answers["GetActivityTask"] = [OK]
+    async with server.backend().open(max_polls=1) as opened:
+        await opened.reporter.heartbeat(TaskToken("token"))
+        await opened.tasks.poll(ActivityArn("activity"), "worker")
+    for agent in server.user_agents:
+        assert agent.startswith(f"aiowfm/{version('aiowfm')} ")
+        assert "botocore/" in agent
+        assert "app/orders" in agent
+    assert len(server.user_agents) == 2
 
 
 ASSUMED = """

@@ -46,10 +46,17 @@ async def test_a_write_whose_answer_was_lost_is_ours(server: Stub, tokens: Token
     assert server.requests[-1][1]["ConsistentRead"] is True
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(cancelled("ConditionalCheckFailed", "None"), id="condition"),
+        pytest.param(refusal("IdempotentParameterMismatchException"), id="request-token"),
+    ],
+)
 async def test_a_transaction_whose_answer_was_lost_is_ours(
-    server: Stub, tokens: TokenStore
+    server: Stub, tokens: TokenStore, answer: Answer
 ) -> None:
-    server.answers["TransactWriteItems"] = [cancelled("ConditionalCheckFailed", "None")]
+    server.answers["TransactWriteItems"] = [FAILURE, answer]
     server.answers["GetItem"] = [Answer({"Item": wait_item(ACCEPTED)})]
     assert await tokens.replace(FIRST, ACCEPTED, "{}")
 

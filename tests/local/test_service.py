@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from aiowfm.errors import ConfigError, EngineStateError
 from aiowfm.local import LocalBackend
 from aiowfm.local.errors import ServiceError
+from aiowfm.local.runs import Run
 from aiowfm.local.service import Service
 
 pytestmark = pytest.mark.anyio
@@ -226,6 +228,30 @@ async def test_a_long_machine_lets_others_work_in_between(service: Service) -> N
     assert run.status == "FAILED"
     assert "maximum number of history events (25000)" in (run.cause or "")
     assert len(await service.get_execution_history(run.arn)) == 25_000
+
+
+async def test_executions_are_found_where_their_names_have_the_same_hash(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aiowfm.local.executions.hash", lambda text: 7, raising=False)
+    arn = await machine(service, Type="Pass")
+    started = [await service.start_execution(arn, name, "{}") for name in ("a", "b", "c")]
+    found = [await service.describe_execution(run.arn) for run in started]
+    assert [run.name for run in found] == ["a", "b", "c"]
+    assert await refusal(service.start_execution(arn, "a", "[]")) == "ExecutionAlreadyExists"
+    assert (await service.start_execution(arn, "d", "{}")).name == "d"
+
+
+async def test_executions_that_have_finished_leave_nothing_behind_under_load(
+    service: Service,
+) -> None:
+    arn = await machine(service, Type="Pass")
+    for number in range(20):
+        # Nothing here lets what is done in between have a turn.
+        await service.start_execution(arn, f"under-load-{number}", "{}")
+    await service.store.documents("any")  # commits
+    runs = [each for each in gc.get_objects() if isinstance(each, Run)]
+    assert [run.name for run in runs if run.name.startswith("under-load-")] == []
 
 
 async def test_deeply_nested_json_passes_through(service: Service) -> None:

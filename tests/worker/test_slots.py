@@ -212,3 +212,23 @@ async def _give_up(slots: Slots, task: str, after: float) -> None:
             await anyio.lowlevel.checkpoint()
         finally:
             slots.release(task)
+
+
+@pytest.mark.anyio
+async def test_closing_ends_all_waits_and_gives_out_nothing_more() -> None:
+    slots = Slots({"a": 1, "b": 1}, None)
+    await slots.acquire("a")
+    await slots.acquire("b")
+    got: list[bool] = []
+
+    async def wait(task: str) -> None:
+        got.append(await slots.acquire(task))
+
+    async with anyio.create_task_group() as group:
+        for task in ("a", "b", "b"):
+            group.start_soon(wait, task)
+        await anyio.wait_all_tasks_blocked()
+        slots.close()
+    assert got == [False, False, False]
+    assert not await slots.acquire("a")
+    assert (slots.in_use("a"), slots.in_use("b")) == (1, 1)

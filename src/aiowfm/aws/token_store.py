@@ -30,8 +30,14 @@ from aiowfm.waits import Wait
 PAGE_SIZE = 25  # items; each may have 32 KiB, and one page of each shard is held
 MAX_DUE = 100
 
-# Of PutItem, and of a transaction.
-_CONDITION_FAILED = frozenset({"ConditionalCheckFailedException", "ConditionalCheckFailed"})
+# Of PutItem, and of a transaction; emulators answer its repetition by the client with the last.
+_CONDITION_FAILED = frozenset(
+    {
+        "ConditionalCheckFailedException",
+        "ConditionalCheckFailed",
+        "IdempotentParameterMismatchException",
+    }
+)
 
 
 class DynamoTokenStore:

@@ -190,6 +190,8 @@ class Completion:
                 await self._send(wait, outcome)
             except TaskTokenExpiredError as exc:
                 if not may_have_arrived:
+                    if await self._is_taken_over(wait):
+                        return Finalization.ALREADY_FINALIZED
                     await self._expire(wait)
                     raise _expired(wait) from exc
                 log.warning("a result was probably delivered before", extra=facts_of(wait))
@@ -235,6 +237,15 @@ class Completion:
         except AiowfmError as exc:
             log.warning("the lease could not be renewed: %s", exc, extra=facts_of(wait))
             return wait
+
+    async def _is_taken_over(self, wait: Wait) -> bool:
+        """Whether another delivers the result of *wait*, or did: a call outlasted its lease."""
+        try:
+            kept = await self._tokens.find(wait.key)
+        except AiowfmError as exc:
+            log.warning("who delivers a result is not known: %s", exc, extra=facts_of(wait))
+            return transitions.is_due(wait, self._now())
+        return kept is None or kept.revision != wait.revision
 
     async def _settle(self, wait: Wait, delivery: Delivery) -> None:
         await self._note(wait, transitions.done(wait, delivery, self._now()))

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from aiowfm.errors import (
     BackendError,
     BackendUnavailableError,
@@ -35,13 +32,20 @@ UNAVAILABLE = "ServiceUnavailable"  # of the API: worth another try
 _TOKEN_IS_DEAD = frozenset({"InvalidToken", "TaskDoesNotExist", "TaskTimedOut"})
 
 
-@contextmanager
-def translated(operation: str) -> Iterator[None]:
-    """Turn the service's refusals into the errors that cross a port."""
-    try:
-        yield
-    except ServiceError as exc:
-        raise _translation(operation, exc) from exc
+class translated:
+    """Turns the service's refusals into the errors that cross a port."""
+
+    __slots__ = ("_operation",)
+
+    def __init__(self, operation: str) -> None:
+        self._operation = operation
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, exc: BaseException | None, trace: object) -> None:
+        if isinstance(exc, ServiceError):
+            raise _translation(self._operation, exc) from exc
 
 
 def _translation(operation: str, error: ServiceError) -> Exception:

@@ -69,6 +69,10 @@ class Surroundings(Protocol):
         """Nobody waits for *task* any more."""
         ...
 
+    def waits_for(self, run: Run) -> bool:
+        """Whether `finished` has something to do when *run* has come to its end."""
+        ...
+
     def finished(self, run: Run) -> None:
         """*run* has come to its end."""
         ...
@@ -105,8 +109,9 @@ class Executions:
         self._live: dict[int, Run] = {}
         self._live_by_arn: dict[str, Run] = {}
         self._newest = 0
-        # Of all ARNs there are; saves asking the store for names that are new.
-        self._hashes: set[int] = set()
+        # The newest number of each ARN there is, by hash. An index of the store would do, but
+        # ARNs come in no order: keeping it costs ever more, the more there are.
+        self._numbers: dict[int, int] = {}
         activities.tell(self.begin)
 
     def surround(self, surroundings: Surroundings) -> None:
@@ -131,8 +136,11 @@ class Executions:
     async def find(self, arn: str) -> Run | None:
         """The newest execution of this ARN."""
         run = self._live_by_arn.get(arn)
-        if run is None and hash(arn) in self._hashes:
-            found = await self.select("arn = ?", (arn,), limit=1)
+        number = self._numbers.get(hash(arn))
+        if run is None and number is not None:
+            found = await self.select("number = ? AND arn = ?", (number, arn))
+            # There may be another one of the same hash: then all have to be looked through.
+            found = found or await self.select("arn = ?", (arn,), limit=1)
             run = self._live_by_arn.get(arn) or (found[0] if found else None)
         return run
 
@@ -343,20 +351,26 @@ class Executions:
 
     # What the store had when it was opened.
 
-    def know(self, arns: Iterable[str], newest: int) -> None:
-        """Learn the ARNs of executions that are not live, and the largest number."""
-        self._hashes.update(map(hash, arns))
+    def know(self, numbers: Iterable[tuple[str, int]]) -> None:
+        """Learn ARNs and numbers of executions, in the order of the numbers."""
+        for arn, number in numbers:
+            self._numbers[hash(arn)] = self._newest = number
+
+    def number_after(self, newest: int) -> None:
+        """Give new executions numbers that are larger than *newest*."""
         self._newest = newest
 
-    def forget(self, arns: Iterable[str]) -> None:
-        """These executions are gone from the store."""
-        self._hashes.difference_update(map(hash, arns))
+    def forget(self, gone: Iterable[tuple[str, int]]) -> None:
+        """These executions, by ARN and number, are gone from the store."""
+        for arn, number in gone:
+            if self._numbers.get(hash(arn)) == number:
+                del self._numbers[hash(arn)]
 
     # How it is done.
 
     def _enter(self, run: Run) -> None:
         self._live[run.number] = self._live_by_arn[run.arn] = run
-        self._hashes.add(hash(run.arn))
+        self._numbers[hash(run.arn)] = run.number
 
     def _leave(self, run: Run) -> None:
         """The end of *run* is kept: from now on the store is asked for it."""
@@ -465,7 +479,7 @@ class Executions:
         run.heartbeats = {}
         self._store.save_execution(run.row())
         self._store.when_kept(functools.partial(self._leave, run))
-        if self._surroundings is not None:
+        if self._surroundings is not None and self._surroundings.waits_for(run):
             self.later(functools.partial(self._surroundings.finished, run))
 
 

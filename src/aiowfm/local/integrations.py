@@ -42,6 +42,10 @@ class Integrations:
         self._distribution.cancel(task)
         self.nested.cancel(task)
 
+    def waits_for(self, run: Run) -> bool:
+        is_child = run.origin.map_run_arn is not None
+        return is_child or run.machine.is_deleting or self.nested.waits_for(run)
+
     def finished(self, run: Run) -> None:
         self._distribution.finished(run)
         self.nested.finished(run)

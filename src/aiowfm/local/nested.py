@@ -48,6 +48,10 @@ class NestedExecutions:
             self._started[task] = child.arn
             self._waiting[child.number].append(task)
 
+    def waits_for(self, run: Run) -> bool:
+        """Whether tasks wait for *run*."""
+        return run.number in self._waiting
+
     def finished(self, run: Run) -> None:
         """Tell the tasks that wait for *run*."""
         for task in self._waiting.pop(run.number, ()):

@@ -39,8 +39,7 @@ async def recover(service: Service) -> None:
     await service.map_runs.load()
     await service.queues.load()
     await service.waits.load()
-    arns, newest = await service.store.ask(_names)
-    service.executions.know(arns, newest)
+    await service.store.ask(functools.partial(_know_all, service))
     for run in await _resume_all(service):
         await _settle(service, run)
     await service.integrations.nested.load()
@@ -64,10 +63,9 @@ async def _recover_settings(service: Service) -> None:
     service.use_secret(bytes.fromhex(settings[_SECRET]))
 
 
-def _names(connection: sqlite3.Connection) -> tuple[list[str], int]:
-    arns = [arn for (arn,) in connection.execute("SELECT arn FROM executions")]
-    (newest,) = connection.execute("SELECT max(number) FROM executions").fetchone()
-    return arns, newest or 0
+def _know_all(service: Service, connection: sqlite3.Connection) -> None:
+    rows = connection.execute("SELECT arn, number FROM executions ORDER BY number")
+    service.executions.know(rows)
 
 
 async def _resume_all(service: Service) -> list[Run]:

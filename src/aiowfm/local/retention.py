@@ -13,7 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 import anyio
 
@@ -58,7 +58,7 @@ WHERE number = ? AND status <> 'RUNNING' AND stopped_at < ? AND NOT EXISTS (
     SELECT 1 FROM map_runs JOIN executions AS parents ON parents.number = map_runs.execution
     WHERE map_runs.arn = executions.map_run
 )
-RETURNING arn, machine
+RETURNING arn
 """
 _REMOVE_HISTORY = "DELETE FROM history WHERE execution = ?"
 _REMOVE_MAP_RUNS = """
@@ -67,7 +67,6 @@ WHERE {} = ? AND status <> 'RUNNING'
     AND NOT EXISTS (SELECT 1 FROM executions WHERE number = map_runs.execution)
     AND NOT EXISTS (SELECT 1 FROM executions WHERE map_run = map_runs.arn)
 """
-_IS_KNOWN = "SELECT EXISTS (SELECT 1 FROM executions WHERE arn = ?)"
 _NOTE_LARGEST = """
 INSERT INTO documents VALUES (?, ?, ?)
 ON CONFLICT DO UPDATE SET document = max(document, excluded.document)
@@ -78,18 +77,6 @@ SELECT max(
     (SELECT coalesce(max(CAST(document AS INTEGER)), 0) FROM documents WHERE kind = ? AND key = ?)
 )
 """
-
-
-class _Removed(NamedTuple):
-    """An execution that is gone.
-
-    Attributes:
-        is_last: Whether no other execution has its ARN.
-    """
-
-    arn: str
-    machine: int
-    is_last: bool
 
 
 class Retention:
@@ -132,7 +119,7 @@ class Retention:
         newest = await self._store.ask(
             lambda connection: connection.execute(_LARGEST_NUMBER, _LARGEST).fetchone()[0]
         )
-        self._executions.know((), newest)
+        self._executions.number_after(newest)
 
     @contextmanager
     def holding(self, arn: str) -> Iterator[None]:
@@ -219,13 +206,7 @@ class Retention:
             resting = [each for each in batch if self._is_at_rest(*each)]
             remove = functools.partial(_remove_executions, resting, ended_before)
             tried, gone = await self._store.change(remove)
-            # A new one of the same name is not known yet: whoever asks for it comes after us.
-            # After a machine that was deleted, there may be another one with the same names.
-            self._executions.forget(
-                arn
-                for arn, machine, is_last in gone
-                if is_last and not self._machines.by_id(machine).is_deleted
-            )
+            self._executions.forget(gone)
             removed += len(gone)
             waiting = resting[tried:] + waiting
             await anyio.sleep(PAUSE_SECONDS)
@@ -267,21 +248,19 @@ class Retention:
 
 def _remove_executions(
     found: Sequence[tuple[int, str]], ended_before: float, connection: sqlite3.Connection
-) -> tuple[int, list[_Removed]]:
+) -> tuple[int, list[tuple[str, int]]]:
     """Remove executions until time is up; how many were tried, and which are gone."""
     began = time.monotonic()
-    tried, gone, largest = 0, [], 0
+    tried, gone = 0, []
     for number, _ in found:
         tried += 1
-        rows = connection.execute(_REMOVE_EXECUTION, (number, ended_before)).fetchall()
-        for arn, machine in rows:
+        for (arn,) in connection.execute(_REMOVE_EXECUTION, (number, ended_before)).fetchall():
             connection.execute(_REMOVE_HISTORY, (number,))
             connection.execute(_REMOVE_MAP_RUNS.format("execution"), (number,))
-            (is_known,) = connection.execute(_IS_KNOWN, (arn,)).fetchone()
-            gone.append(_Removed(arn, machine, not is_known))
-            largest = max(largest, number)
+            gone.append((arn, number))
         if time.monotonic() - began > LONGEST_TURN_SECONDS:
             break
-    if largest:
+    if gone:
+        largest = max(number for _, number in gone)
         connection.execute(_NOTE_LARGEST, (*_LARGEST, numbered(largest)))
     return tried, gone

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import heapq
 import itertools
 import logging
+import math
 import random
 from dataclasses import dataclass, field
 
@@ -35,7 +37,7 @@ class RunningTask:
         scope: Cancelling it cancels the handler.
         is_handled: The handler has ended.
         is_over: What came of it was taken, or is given up.
-        beaten_at: The last sign of life, on the loop's clock.
+        beaten_at: The last sign of life, on the loop's clock; first when it is watched.
     """
 
     context: TaskContext
@@ -43,7 +45,7 @@ class RunningTask:
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     is_handled: bool = False
     is_over: bool = False
-    beaten_at: float = field(default_factory=anyio.current_time)
+    beaten_at: float = -math.inf
 
     @property
     def interval_seconds(self) -> float:
@@ -78,12 +80,13 @@ class Heartbeats:
     def __init__(self) -> None:
         self._due: list[tuple[float, int, RunningTask]] = []
         self._order = itertools.count()
-        self._wake = anyio.Event()
+        self._wake: asyncio.Future[None] | None = None
         self._over_count = 0
 
     def watch(self, task: RunningTask) -> None:
         """Beat for *task*, at once and then until `forget`."""
-        self._schedule(task, 0.0)
+        task.beaten_at = anyio.current_time()
+        self._schedule(task, task.beaten_at)
 
     def forget(self, task: RunningTask) -> None:
         """Stop beating for *task*."""
@@ -100,10 +103,21 @@ class Heartbeats:
         async with anyio.create_task_group() as group:
             while True:
                 self._send_due(group)
-                self._wake = anyio.Event()
-                pause = self._due[0][0] - anyio.current_time() if self._due else float("inf")
-                with anyio.move_on_after(max(pause, 0.0)):
-                    await self._wake.wait()
+                await self._until_due()
+
+    async def _until_due(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._wake = loop.create_future()
+        alarm = loop.call_at(self._due[0][0], self._ring) if self._due else None
+        try:
+            await self._wake
+        finally:
+            if alarm is not None:
+                alarm.cancel()
+
+    def _ring(self) -> None:
+        if self._wake is not None and not self._wake.done():
+            self._wake.set_result(None)
 
     def _send_due(self, group: TaskGroup) -> None:
         now = anyio.current_time()
@@ -112,17 +126,17 @@ class Heartbeats:
             if task.is_over:
                 continue
             # Most reports are taken at once: until one is late, it is the sign of life.
-            early = task.beaten_at + task.interval_seconds - now if task.is_handled else 0.0
-            if early > 0:
-                self._schedule(task, early)
+            due_at = task.beaten_at + task.interval_seconds if task.is_handled else now
+            if due_at > now:
+                self._schedule(task, due_at)
             else:
                 group.start_soon(self._beat, task)
 
-    def _schedule(self, task: RunningTask, delay: float) -> None:
-        entry = (anyio.current_time() + delay, next(self._order), task)
+    def _schedule(self, task: RunningTask, at: float) -> None:
+        entry = (at, next(self._order), task)
         heapq.heappush(self._due, entry)
         if self._due[0] is entry:
-            self._wake.set()
+            self._ring()
 
     async def _beat(self, task: RunningTask) -> None:
         """Beat once, trying again while a beat can still arrive in time."""
@@ -151,5 +165,5 @@ class Heartbeats:
                 return
             else:
                 task.beaten_at = sent_at
-                self._schedule(task, task.interval_seconds)
+                self._schedule(task, anyio.current_time() + task.interval_seconds)
                 return

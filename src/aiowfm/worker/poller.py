@@ -79,22 +79,18 @@ class Poller:
             self.loops -= 1
 
     async def _may_poll(self) -> bool:
-        """Wait for a slot and for the poll rate; False when stopping."""
-        if self._is_stopping:
-            return False
-        if not self._pause_seconds and self._slots.try_acquire(self.name):
-            return True
-        with self._intake():
-            if self._pause_seconds:
+        """Wait for the poll rate and for a slot; False when stopping."""
+        if self._pause_seconds and not self._is_stopping:
+            with self._intake():
                 now = anyio.current_time()
                 at = max(now, self._next_poll_at)
                 self._next_poll_at = at + self._pause_seconds
                 await anyio.sleep(at - now)
-            await self._slots.acquire(self.name)
-            if not self._is_stopping:
-                return True
+        if self._is_stopping or not await self._slots.acquire(self.name):
+            return False
+        if self._is_stopping:
             self._slots.release(self.name)
-        return False
+        return not self._is_stopping
 
     async def _poll_in_slot(self, handlers: TaskGroup) -> ActivityTask | None:
         """Poll, and hand the slot on to what comes."""

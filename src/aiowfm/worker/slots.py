@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter, deque
 from collections.abc import Mapping
-
-import anyio
 
 from aiowfm.errors import ConfigError
 
@@ -28,7 +27,8 @@ class Slots:
         self._shared = sum(limits.values()) if maximum is None else maximum - len(limits)
         self._in_use: Counter[str] = Counter()
         self._shared_in_use = 0
-        self._waiting: deque[tuple[str, anyio.Event]] = deque()
+        self._waiting: dict[str, deque[asyncio.Future[None]]] = {name: deque() for name in limits}
+        self._is_closed = False
 
     def in_use(self, task: str) -> int:
         return self._in_use[task]
@@ -44,19 +44,28 @@ class Slots:
         self._in_use[task] += 1
         return True
 
-    async def acquire(self, task: str) -> None:
-        """Wait for a slot for *task*; cancelling takes none."""
+    async def acquire(self, task: str) -> bool:
+        """Wait for a slot for *task*; False: `close` came first. Cancelling takes none."""
+        waiting = self._waiting[task]
         while not self.try_acquire(task):
-            entry = (task, anyio.Event())
-            self._waiting.append(entry)
+            if self._is_closed:
+                return False
+            waiter = asyncio.get_running_loop().create_future()
+            waiting.append(waiter)
             try:
-                await entry[1].wait()
+                await waiter
             except BaseException:
-                if entry in self._waiting:
-                    self._waiting.remove(entry)
+                if waiter in waiting:
+                    waiting.remove(waiter)
                 else:
                     self._wake(task)  # it was our turn: another's now
                 raise
+        return True
+
+    def close(self) -> None:
+        """Let nobody wait any more."""
+        self._is_closed = True
+        self._wake_all()
 
     def release(self, task: str) -> None:
         if self._in_use[task] > 1:
@@ -66,12 +75,18 @@ class Slots:
 
     def _wake(self, task: str) -> None:
         """Let those try again who may take the slot that *task* gave back."""
-        if not self._is_limited:
-            entry = next((entry for entry in self._waiting if entry[0] == task), None)
-            if entry is not None:
-                self._waiting.remove(entry)
-                entry[1].set()
-            return
-        for _, event in self._waiting:
-            event.set()
-        self._waiting.clear()
+        if self._is_limited:
+            self._wake_all()
+        elif self._waiting[task]:
+            _wake_one(self._waiting[task])
+
+    def _wake_all(self) -> None:
+        for waiting in self._waiting.values():
+            while waiting:
+                _wake_one(waiting)
+
+
+def _wake_one(waiting: deque[asyncio.Future[None]]) -> None:
+    waiter = waiting.popleft()
+    if not waiter.done():
+        waiter.set_result(None)

@@ -137,6 +137,7 @@ class Worker:
         """
         for poller in self._pollers:
             poller.stop()
+        self._slots.close()
         with self._grace:
             self._grace.deadline = anyio.current_time() + grace
             await self._is_done.wait()

@@ -26,7 +26,6 @@ CREATE TABLE executions (
     input TEXT NOT NULL,
     output TEXT
 );
-CREATE INDEX executions_by_arn ON executions (arn);
 CREATE INDEX executions_by_machine ON executions (machine, number) WHERE map_run IS NULL;
 CREATE INDEX executions_by_map_run ON executions (map_run, number) WHERE map_run IS NOT NULL;
 CREATE INDEX executions_running ON executions (number) WHERE status = 'RUNNING';
