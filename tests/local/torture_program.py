@@ -205,6 +205,8 @@ class Opened:
         self.activities = opened.activities
         self.state_machines = opened.state_machines
         self.executions = opened.executions
+        self.search = opened.search
+        self.recalls = opened.recalls
         self.callbacks = opened.callbacks
         self.now = opened.now
 

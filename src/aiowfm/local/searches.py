@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import heapq
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 from aiowfm.executions import Execution, Search
 from aiowfm.local.errors import translated
@@ -15,6 +16,9 @@ LISTED_AT_ONCE = 100
 _NO_EARLIER = 1 << 62  # no number is larger
 _LAST_CHARACTER = "\U0010ffff"
 
+# SQL conditions, each with its values.
+_Conditions = Mapping[str, tuple[object, ...]]
+
 
 class LocalSearch:
     """Executions of one service by name, tag, error and status."""
@@ -24,44 +28,79 @@ class LocalSearch:
 
     async def find(self, search: Search) -> AsyncIterator[Execution]:
         """What *search* describes, newest first; see `aiowfm.ports.ExecutionSearch`."""
-        conditions = self._conditions(search)
+        heads: list[tuple[int, Run, AsyncIterator[Run]]] = []
+        for conditions in self._questions(search):
+            await _push(heads, self._answers(conditions))
+        while heads:
+            _, run, answers = heapq.heappop(heads)
+            yield shown(run, with_data=False)
+            await _push(heads, answers)
+
+    async def _answers(self, conditions: _Conditions) -> AsyncIterator[Run]:
+        where = " AND ".join([*conditions, "map_run IS NULL AND number < ?"])
+        values = [value for each in conditions.values() for value in each]
         before = _NO_EARLIER
-        while conditions is not None:
-            runs = await self._page(conditions, before)
+        while True:
+            with translated("ListExecutions"):
+                runs = await self._service.executions.select(
+                    where, [*values, before], limit=LISTED_AT_ONCE
+                )
             for run in runs:
-                yield shown(run, with_data=False)
+                yield run
             if len(runs) < LISTED_AT_ONCE:
                 return
             before = runs[-1].number
 
-    async def _page(self, conditions: dict[str, tuple[object, ...]], before: int) -> list[Run]:
-        where = " AND ".join([*conditions, "map_run IS NULL AND number < ?"])
-        values = [value for each in conditions.values() for value in each]
-        with translated("ListExecutions"):
-            return await self._service.executions.select(
-                where, [*values, before], limit=LISTED_AT_ONCE
-            )
-
-    def _conditions(self, search: Search) -> dict[str, tuple[object, ...]] | None:
-        """SQL conditions with their values; None where nothing can fulfil them."""
+    def _questions(self, search: Search) -> list[_Conditions]:
+        """What to ask the store for, each in the order of an index."""
         machines = [each for each in self._service.machines.all() if _is_wanted(each, search)]
-        if not machines:
-            return None
-        conditions: dict[str, tuple[object, ...]] = {}
-        named = [self._service.executions.arn(each.name, search.name or "") for each in machines]
-        if search.name is not None and len(search.name) > min(len(each.name) for each in machines):
-            ranges = " OR ".join(["arn >= ? AND arn < ?"] * len(named))
-            ends = [value for arn in named for value in (arn, arn + _LAST_CHARACTER)]
-            conditions[f"({ranges})"] = tuple(ends)
-        else:
-            numbers = json.dumps([each.id for each in machines])
-            conditions["machine IN (SELECT value FROM json_each(?))"] = (numbers,)
         if search.error is not None:
-            conditions["facts ->> 'error' = ?"] = (search.error,)
-        if search.statuses:
-            statuses = json.dumps([each.value for each in search.statuses])
-            conditions["status IN (SELECT value FROM json_each(?))"] = (statuses,)
-        return conditions
+            numbers = json.dumps([each.id for each in machines])
+            return [
+                {
+                    "facts ->> 'error' = ?": (search.error,),
+                    "machine IN (SELECT value FROM json_each(?))": (numbers,),
+                    **self._named(search.name, machines),
+                    **_having(search),
+                }
+            ]
+        statuses = [each.value for each in search.statuses] or [None]
+        return [
+            {
+                "machine = ?": (machine.id,),
+                **({} if status is None else {"status = ?": (status,)}),
+                **self._named(search.name, [machine]),
+            }
+            for machine in machines
+            for status in statuses
+        ]
+
+    def _named(self, name: str | None, machines: list[Machine]) -> _Conditions:
+        """There is no index of names: in a large file it would double what starting costs.
+
+        The machines, whose names those of executions begin with, leave few to look at.
+        """
+        if name is None or not machines:
+            return {}
+        arns = [self._service.executions.arn(each.name, name) for each in machines]
+        ranges = " OR ".join(["arn >= ? AND arn < ?"] * len(arns))
+        ends = tuple(value for arn in arns for value in (arn, arn + _LAST_CHARACTER))
+        return {f"({ranges})": ends}
+
+
+def _having(search: Search) -> _Conditions:
+    statuses = json.dumps([each.value for each in search.statuses])
+    if not search.statuses:
+        return {}
+    return {"status IN (SELECT value FROM json_each(?))": (statuses,)}
+
+
+async def _push(
+    heads: list[tuple[int, Run, AsyncIterator[Run]]], answers: AsyncIterator[Run]
+) -> None:
+    run = await anext(answers, None)
+    if run is not None:
+        heapq.heappush(heads, (-run.number, run, answers))
 
 
 def _is_wanted(machine: Machine, search: Search) -> bool:
