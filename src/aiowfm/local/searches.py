@@ -64,7 +64,7 @@ class LocalSearch:
                     **_having(search),
                 }
             ]
-        statuses = [each.value for each in search.statuses] or [None]
+        statuses = [each.value for each in search.statuses] or (None,)
         return [
             {
                 "machine = ?": (machine.id,),
