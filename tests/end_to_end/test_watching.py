@@ -86,9 +86,12 @@ async def test_the_jobs_of_a_workflow_tell_iterations_branches_and_attempts_apar
         ("succeeded", None),
     ]
     assert charge.attempts[0].cause == "come back later"
-    assert charge.attempts[0].started_at and charge.attempts[1].started_at
-    assert charge.attempts[0].started_at == charge.started_at < charge.attempts[1].started_at
-    assert charge.created_at <= charge.started_at
+    first_start, second_start = (each.started_at for each in charge.attempts)
+    assert first_start is not None
+    assert second_start is not None
+    assert first_start < second_start
+    assert first_start == charge.started_at
+    assert charge.created_at <= first_start
     assert charge.stopped_at is not None
     assert len({job.id for job in jobs.values()}) == len(jobs)
 
