@@ -53,6 +53,8 @@ async def test_only_what_started_since_then_is_listed(
         later = clock() + 60
         since = datetime.fromtimestamp(later, UTC)
         assert [each async for each in engine.list_workflows("flow", since=since)] == []
+        with pytest.raises(TypeError, match="'sinse'"):
+            await anext(engine.list_workflows("flow", sinse=since))  # type: ignore[call-arg]  # so it is told
         with pytest.raises(UsageError, match="has no time zone"):
             await anext(engine.list_workflows("flow", since=datetime(2026, 1, 2)))
 
@@ -163,7 +165,13 @@ async def test_each_search_goes_by_an_index(local: Any, environment: str) -> Non
         workflow = await engine.start_workflow("choose", 1)
         await engine.wait(workflow.id, timeout=15)
         local._database._connection.set_trace_callback(asked.append)
-        for filters in ({"error": "One"}, {"status": "failed"}, {"id_prefix": workflow.id}, {}):
+        wanted: list[dict[str, Any]] = [
+            {"error": "One"},
+            {"status": "failed"},
+            {"id_prefix": workflow.id},
+            {},
+        ]
+        for filters in wanted:
             async for _ in engine.list_workflows("choose", **filters):
                 pass
             async for _ in engine.list_workflows(**filters):

@@ -74,7 +74,12 @@ def wanted(name: str | None, status: WorkflowStatus | str | None, filters: Filte
 
     Raises:
         UsageError: that cannot be.
+        TypeError: there is no such filter.
     """
+    for unknown in filters.keys() - Filters.__annotations__.keys():
+        raise TypeError(
+            f"there is no filter {unknown!r}; one of {', '.join(Filters.__annotations__)}"
+        )
     since, limit = filters.get("since"), filters.get("limit")
     if since is not None and since.tzinfo is None:
         raise UsageError(f"since={since!r} has no time zone: is it UTC or local time?")
