@@ -190,3 +190,18 @@ async def test_waiting_for_many_gives_up_at_its_timeout(make_watched: MakeWatche
         workflow = await engine.start_workflow("flow")
         with pytest.raises(TimeoutError):
             await engine.wait_all([workflow.id], timeout=0.05)
+
+
+async def test_a_history_of_nearly_25_000_events_is_read_in_pages(
+    make_watched: MakeWatched,
+) -> None:
+    each = {"StartAt": "one", "States": {"one": {"Type": "Pass", "End": True}}}
+    engine = make_watched(flow({"all": {"Type": "Map", "ItemProcessor": each, "End": True}}))
+    async with engine:
+        workflow = await engine.start_workflow("flow", list(range(6_200)))
+        await engine.wait(workflow.id, timeout=15)
+        done = await engine.get_workflow(workflow.id, jobs=True)
+    whole, *ones = done.jobs or ()
+    assert (whole.length, len(ones)) == (6_200, 6_200)
+    assert all(job.map_index == job.input == job.output for job in ones)
+    assert {job.status for job in done.jobs or ()} == {"succeeded"}
