@@ -104,10 +104,16 @@ async def test_what_does_not_exist_is_told(server: Stub, stubbed: OpenBackend) -
 
 
 async def test_a_redrive_can_be_sent_again(server: Stub, stubbed: OpenBackend) -> None:
-    server.answers["RedriveExecution"] = [Answer({"redriveDate": 1.0})]
+    server.answers["RedriveExecution"] = [Answer({"redriveDate": 2.0})]
+    server.answers["DescribeExecution"] = [
+        Answer({"redriveCount": 0}),
+        Answer({"redriveCount": 1, "redriveDate": 1.0}),
+        Answer({"redriveCount": 2, "redriveDate": 2.0}),
+    ]
     await stubbed.executions.redrive(ARN)
-    (_, request), *_ = server.requests
+    (_, request), *looks = server.requests
     assert request.keys() == {"executionArn", "clientToken"}
+    assert len(looks) == 3  # the first two show it as it was before
 
 
 async def test_a_redrive_that_is_refused_gives_the_reason(

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import anyio
 import pytest
 
 from aiowfm import UsageError, WorkflowExistsError
@@ -183,3 +184,31 @@ async def test_each_search_goes_by_an_index(local: Any, environment: str) -> Non
             plan = local._database._connection.execute(f"EXPLAIN QUERY PLAN {question}").fetchall()
             steps = [step for *_, step in plan if "json_each" not in step]
             assert all("SCAN" not in step and "B-TREE" not in step for step in steps), steps
+
+
+async def test_an_input_is_started_when_it_comes(make_watched: MakeWatched) -> None:
+    async with make_watched(PASSING) as engine:
+        counts: list[int] = []
+
+        async def orders() -> AsyncIterator[int]:
+            for number in range(4):
+                yield number
+                while len([1 async for _ in engine.list_workflows("flow")]) <= number:  # noqa: ASYNC110  # a server tells nobody
+                    await anyio.sleep(0.01)
+                counts.append(number)
+
+        with anyio.fail_after(15):
+            started = [each.input async for each in engine.start_workflows("flow", orders())]
+    assert started == counts == [0, 1, 2, 3]
+
+
+async def test_what_the_source_of_inputs_raises_reaches_the_caller(
+    make_watched: MakeWatched,
+) -> None:
+    def broken() -> Iterator[int]:
+        yield 1
+        raise LookupError("no more orders")
+
+    async with make_watched(PASSING) as engine:
+        with pytest.raises(LookupError, match="no more orders"):
+            await anext(engine.start_workflows("flow", broken()))

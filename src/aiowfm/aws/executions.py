@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import AsyncIterator
+from itertools import islice
 from typing import Any
 
 import anyio
@@ -22,6 +23,7 @@ from aiowfm.ports import MAX_CAUSE_LENGTH
 logger = logging.getLogger("aiowfm.aws")
 
 PAGE_SIZE = 100
+MOST_LOOKS = 10  # after a redrive, until it is seen
 
 
 class AwsExecutions:
@@ -82,7 +84,15 @@ class AwsExecutions:
 
     async def redrive(self, arn: ExecutionArn) -> None:
         with translated("RedriveExecution"):
-            await self._client.redrive_execution(executionArn=arn)
+            answer = await self._client.redrive_execution(executionArn=arn)
+            begun_at = answer["redriveDate"]
+        # Answers may be some moments old: whoever waits for its end must not see the last one.
+        for delay_seconds in islice(delays(random.random), MOST_LOOKS):
+            with translated("DescribeExecution"):
+                shown = await self._client.describe_execution(executionArn=arn)
+            if shown.get("redriveDate", begun_at) >= begun_at and shown.get("redriveCount", 1):
+                return
+            await anyio.sleep(delay_seconds)
 
     def history(self, arn: ExecutionArn) -> AsyncIterator[ExecutionEvent]:
         return histories.events(self._client, arn)

@@ -10,6 +10,7 @@ from collections.abc import (
     Callable,
     Iterable,
 )
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -75,37 +76,51 @@ async def each_done(
     if concurrency < 1:
         raise UsageError(f"concurrency={concurrency!r}: it must be at least 1")
     pace = Pace(rate)
-    async for batch in _batches(items, concurrency):
-        outcomes: dict[int, Done[Item, Result]] = {}
+    source = _asynchronous(items)
+    is_over = False
+    async with aclosing(source):
+        while not is_over:
+            outcomes: dict[int, Done[Item, Result]] = {}
+            is_over = await _do_some(source, concurrency, work, pace, outcomes)
+            for place in range(len(outcomes)):
+                yield outcomes[place]
 
-        async def do(place: int, item: Item, outcomes: dict[int, Done[Item, Result]]) -> None:
-            try:
-                outcomes[place] = Done(item, await work(item))
-            except AiowfmError as exc:
-                outcomes[place] = Done(item, error=exc)
 
+async def _do_some(
+    source: AsyncIterator[Item],
+    count: int,
+    work: Callable[[Item], Awaitable[Result]],
+    pace: Pace,
+    outcomes: dict[int, Done[Item, Result]],
+) -> bool:
+    """Do the next *count* items, each when it has come; True if there are no more.
+
+    All in one call: between two of them nothing goes on, and nobody has to be told to stop.
+    """
+
+    async def do(place: int, item: Item) -> None:
+        try:
+            outcomes[place] = Done(item, await work(item))
+        except AiowfmError as exc:
+            outcomes[place] = Done(item, error=exc)
+
+    try:
         async with anyio.create_task_group() as group:
-            for place, item in enumerate(batch):
+            for place in range(count):
+                try:
+                    item = await anext(source)
+                except StopAsyncIteration:
+                    return True
                 await pace.turn()
-                group.start_soon(do, place, item, outcomes)
-        for place in range(len(batch)):
-            yield outcomes[place]
+                group.start_soon(do, place, item)
+    except BaseExceptionGroup as exc:
+        raise _first(exc) from None  # what the source or a callback of the caller raised
+    return False
 
 
-async def _batches(
-    items: Iterable[Item] | AsyncIterable[Item], size: int
-) -> AsyncIterator[list[Item]]:
-    batch: list[Item] = []
-    async for item in _iterated(items):
-        batch.append(item)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
-
-
-async def _iterated(items: Iterable[Item] | AsyncIterable[Item]) -> AsyncIterator[Item]:
+async def _asynchronous(
+    items: Iterable[Item] | AsyncIterable[Item],
+) -> AsyncGenerator[Item, None]:
     if isinstance(items, AsyncIterable):
         async for item in items:
             yield item

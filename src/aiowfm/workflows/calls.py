@@ -92,7 +92,8 @@ class WorkflowCalls:
     ) -> AsyncGenerator[Workflow, None]:
         """Start a workflow for each input, as fast as the caller takes those that are started.
 
-        Inputs are asked for when they are needed, *concurrency* ahead of what was taken.
+        Inputs are asked for as workflows are taken, *concurrency* at a time: each is started
+        when it comes, and those of one turn are given back together.
 
         Args:
             name: Their definition.

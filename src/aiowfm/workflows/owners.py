@@ -51,6 +51,7 @@ class Owners:
             except AccessDeniedError:
                 # Workers need no right to look at state machines: then Step Functions' own
                 # permissions are what keeps applications apart.
+                self.own(machine)
                 return self._config.app
             if found is None:
                 return self._config.app

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -30,7 +30,7 @@ class Repair:
 
 
 async def repaired(
-    workflows: AsyncIterator[Workflow],
+    workflows: AsyncGenerator[Workflow, None],
     repair: Callable[[str], Awaitable[Workflow | None]],
     *,
     concurrency: int,
@@ -44,7 +44,7 @@ async def repaired(
 
     repairs: list[Repair] = []
     done = each_done(workflows, work, concurrency=concurrency, rate=None if dry_run else rate)
-    async with aclosing(done):
+    async with aclosing(workflows), aclosing(done):
         async for each in done:
             repairs.append(
                 Repair(
