@@ -180,12 +180,12 @@ class Activities:
         else:
             self._orphans.setdefault(arn, OrderedDict())[task] = payload
 
-    def expect_recall(self, task: TaskId, call: Callable[[], None] | None) -> None:
-        """Call *call* when a task that was taken is withdrawn; None: not any more."""
-        if call is None:
-            self._recalls.pop(task, None)
-        else:
-            self._recalls[task] = call
+    def expect_recall(self, task: TaskId, call: Callable[[], None]) -> None:
+        """Call *call* when a task that was taken is withdrawn; until `forget_recall`."""
+        self._recalls[task] = call
+
+    def forget_recall(self, task: TaskId) -> None:
+        self._recalls.pop(task, None)
 
     def withdraw(self, arn: str, task: TaskId) -> None:
         """Take back a task that nobody needs to do any more."""

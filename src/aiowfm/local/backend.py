@@ -19,9 +19,10 @@ from aiowfm.local.callbacks import LocalCallbackStorage
 from aiowfm.local.errors import ServiceError, translated
 from aiowfm.local.retention import DEFAULT_SECONDS
 from aiowfm.local.runs import shown
-from aiowfm.local.searches import LocalSearch
+from aiowfm.local.searches import LocalSearch, of_machine
 from aiowfm.local.service import Service
 from aiowfm.local.storage.database import MEMORY, Database, Durability
+from aiowfm.local.tokens import TaskId
 from aiowfm.names import ActivityArn, ExecutionArn, StateMachineArn
 
 LISTED_AT_ONCE = 100
@@ -174,12 +175,15 @@ class LocalRecalls:
 
     def __init__(self, service: Service) -> None:
         self._service = service
+        self._tasks: dict[ports.TaskToken, TaskId] = {}  # reading a token takes longer
 
     def expect(self, token: ports.TaskToken, call: Callable[[], None]) -> None:
-        self._service.expect_recall(token, call)
+        self._tasks[token] = self._service.expect_recall(token, call)
 
     def forget(self, token: ports.TaskToken) -> None:
-        self._service.expect_recall(token, None)
+        task = self._tasks.pop(token, None)
+        if task is not None:
+            self._service.activities.forget_recall(task)
 
 
 class LocalActivities:
@@ -287,13 +291,11 @@ class LocalExecutions:
     ) -> AsyncIterator[ports.Execution]:
         found = self._service.machines.find(machine)
         last = 1 << 62
-        values: tuple[object, ...]
         while found is not None:
-            where, values = "map_run IS NULL AND machine = ? AND number < ?", (found.id, last)
-            if status is not None:
-                # Not in one condition for both cases: SQLite would not use the index.
-                where, values = f"{where} AND status = ?", (*values, status.value)
-            runs = await self._service.executions.select(where, values, limit=LISTED_AT_ONCE)
+            ((where, values),) = of_machine(found.id, status and status.value).items()
+            runs = await self._service.executions.select(
+                f"{where} AND number < ?", (*values, last), limit=LISTED_AT_ONCE
+            )
             for run in runs:
                 yield shown(run, with_data=False)
             if len(runs) < LISTED_AT_ONCE:

@@ -11,13 +11,14 @@ from aiowfm.local.errors import translated
 from aiowfm.local.machines import Machine
 from aiowfm.local.runs import Run, shown
 from aiowfm.local.service import Service
+from aiowfm.local.storage.schema import UNUSUAL
 
 LISTED_AT_ONCE = 100
 _NO_EARLIER = 1 << 62  # no number is larger
 _LAST_CHARACTER = "\U0010ffff"
 
 # SQL conditions, each with its values.
-_Conditions = Mapping[str, tuple[object, ...]]
+Conditions = Mapping[str, tuple[object, ...]]
 
 
 class LocalSearch:
@@ -36,8 +37,8 @@ class LocalSearch:
             yield shown(run, with_data=False)
             await _push(heads, answers)
 
-    async def _answers(self, conditions: _Conditions) -> AsyncIterator[Run]:
-        where = " AND ".join([*conditions, "map_run IS NULL AND number < ?"])
+    async def _answers(self, conditions: Conditions) -> AsyncIterator[Run]:
+        where = " AND ".join([*conditions, "number < ?"])
         values = [value for each in conditions.values() for value in each]
         before = _NO_EARLIER
         while True:
@@ -51,14 +52,14 @@ class LocalSearch:
                 return
             before = runs[-1].number
 
-    def _questions(self, search: Search) -> list[_Conditions]:
+    def _questions(self, search: Search) -> list[Conditions]:
         """What to ask the store for, each in the order of an index."""
         machines = [each for each in self._service.machines.all() if _is_wanted(each, search)]
         if search.error is not None:
             numbers = json.dumps([each.id for each in machines])
             return [
                 {
-                    "facts ->> 'error' = ?": (search.error,),
+                    f"{UNUSUAL} AND facts ->> 'error' = ?": (search.error,),
                     "machine IN (SELECT value FROM json_each(?))": (numbers,),
                     **self._named(search.name, machines),
                     **_having(search),
@@ -67,15 +68,14 @@ class LocalSearch:
         statuses = [each.value for each in search.statuses] or (None,)
         return [
             {
-                "machine = ?": (machine.id,),
-                **({} if status is None else {"status = ?": (status,)}),
+                **of_machine(machine.id, status),
                 **self._named(search.name, [machine]),
             }
             for machine in machines
             for status in statuses
         ]
 
-    def _named(self, name: str | None, machines: list[Machine]) -> _Conditions:
+    def _named(self, name: str | None, machines: list[Machine]) -> Conditions:
         """There is no index of names: in a large file it would double what starting costs.
 
         The machines, whose names those of executions begin with, leave few to look at.
@@ -88,7 +88,19 @@ class LocalSearch:
         return {f"({ranges})": ends}
 
 
-def _having(search: Search) -> _Conditions:
+def of_machine(machine: int, status: str | None) -> Conditions:
+    """SQL for the executions of a machine, so that they are found in the order of an index."""
+    if status is None:
+        return {"map_run IS NULL AND machine = ?": (machine,)}
+    if status == "RUNNING":
+        # The plus sign keeps SQLite from going through all of the machine.
+        return {"map_run IS NULL AND status = 'RUNNING' AND +machine = ?": (machine,)}
+    if status == "SUCCEEDED":
+        return {"map_run IS NULL AND machine = ? AND status = ?": (machine, status)}
+    return {f"{UNUSUAL} AND machine = ? AND status = ?": (machine, status)}
+
+
+def _having(search: Search) -> Conditions:
     statuses = json.dumps([each.value for each in search.statuses])
     if not search.statuses:
         return {}

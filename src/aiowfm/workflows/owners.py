@@ -14,6 +14,7 @@ class Owners:
     def __init__(self, machines: StateMachines, *, config: EngineConfig) -> None:
         self._machines = machines
         self._config = config
+        self._environment = cleaned(config.environment)
         self._known: dict[str, str] = {}
 
     def own(self, machine: str) -> None:
@@ -27,7 +28,7 @@ class Owners:
             WorkflowNotFoundError: it is of another environment or application.
         """
         environment, app = self._config.environment, self._config.app
-        if id.environment != cleaned(environment):
+        if id.environment != self._environment:
             raise WorkflowNotFoundError(
                 f"there is no workflow {str(id)!r} in the environment {environment!r}: it is"
                 f" one of {id.environment!r}"
