@@ -50,7 +50,8 @@ class EngineConfig(BaseModel):
             tasks that ran; 0: no warnings.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # One of them is a secret: errors must not show what was given.
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     app: str
     environment: str
@@ -67,7 +68,7 @@ class EngineConfig(BaseModel):
     default_heartbeat: bool = True
     default_retry: bool = True
     grace_seconds: Seconds = 30
-    early_ttl_seconds: Seconds = 3600
+    early_ttl_seconds: Annotated[float, Field(gt=0)] = 3600
     link_secret: Annotated[SecretStr, Field(min_length=16)] | None = None
     max_lag_seconds: Seconds = 1
 

@@ -20,6 +20,7 @@ from aiowfm.definitions import (
     DefinitionSources,
     WorkflowDefinition,
     check_for_engine,
+    has_callbacks,
 )
 from aiowfm.lifecycle import EngineState, Life, Lifecycle
 from aiowfm.local import LocalBackend
@@ -202,6 +203,8 @@ class Engine(WorkflowCalls):
         if self.state is not EngineState.STOPPED:
             check_for_engine([loaded], self.config.environment, self._known_tasks())
         self._definitions.add(loaded)
+        if self.state is not EngineState.STOPPED and self._parts and has_callbacks(loaded):
+            self._parts.callbacks.want()
 
     # Lifecycle.
 

@@ -70,7 +70,7 @@ class Acceptance:
         digest: The same for the same result.
         error: The error name of a failure.
         at: Seconds since the epoch.
-        was_early: It came before the task that it is for.
+        was_early: It came before any task, and is for whichever waits first.
         may_have_arrived: Somebody may have delivered it already.
         delivery: What became of it.
     """

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 import anyio
 import anyio.lowlevel
@@ -11,12 +11,10 @@ import pytest
 
 from aiowfm import Finalization, LocalBackend, TaskTokenExpiredError
 from aiowfm.callbacks import transitions
-from aiowfm.callbacks.arrivals import Arrivals
 from aiowfm.callbacks.completion import Completion
-from aiowfm.callbacks.consumer import Consumer
+from aiowfm.callbacks.deliveries import Deliveries
 from aiowfm.callbacks.results import success
 from aiowfm.callbacks.statistics import CallbackTally
-from aiowfm.errors import BackendUnavailableError
 from aiowfm.ports import CallbackStorage
 from aiowfm.waits import TaskToken, WaitStatus
 from tests.callbacks.storage import NOW, waiting
@@ -63,10 +61,17 @@ async def storage() -> AsyncIterator[CallbackStorage]:
         yield backend.callbacks("dev--shop-callbacks")
 
 
-def completion(
+@asynccontextmanager
+async def completion(
     storage: CallbackStorage, functions: Functions, now: Callable[[], float], tally: CallbackTally
-) -> Completion:
-    return Completion(storage.tokens, functions, now=now, early_ttl_seconds=3_600, tally=tally)
+) -> AsyncIterator[Completion]:
+    deliveries = Deliveries(storage.tokens, functions, now=now, tally=tally)
+    async with anyio.create_task_group() as group:
+        await group.start(deliveries.run)
+        yield Completion(
+            storage.tokens, functions, deliveries, now=now, early_ttl_seconds=3_600, tally=tally
+        )
+        group.cancel_scope.cancel()
 
 
 async def test_who_was_overtaken_while_he_delivered_does_not_call_the_result_lost(
@@ -74,59 +79,25 @@ async def test_who_was_overtaken_while_he_delivered_does_not_call_the_result_los
 ) -> None:
     clock, functions = Clock(), Functions()
     tallies = [CallbackTally(), CallbackTally()]
-    slow, quick = (completion(storage, functions, clock, tally) for tally in tallies)
     assert await storage.tokens.replace(None, waiting("o-17"))
     said: list[Finalization] = []
 
-    async def finalize() -> None:
+    async def finalize(slow: Completion) -> None:
         said.append(await slow.finalize("o-17", RESULT, wait_id=None, early=True))
 
-    async with anyio.create_task_group() as group:
-        group.start_soon(slow.run)
-        group.start_soon(quick.run)
-        async with anyio.create_task_group() as slowly:
-            slowly.start_soon(finalize)
-            await functions.is_held_up.wait()
-            clock.time += transitions.LEASE_SECONDS
-            again = await quick.finalize("o-17", RESULT, wait_id=None, early=True)
-            functions.goes_on.set()
-        group.cancel_scope.cancel()
+    async with (
+        completion(storage, functions, clock, tallies[0]) as slow,
+        completion(storage, functions, clock, tallies[1]) as quick,
+        anyio.create_task_group() as slowly,
+    ):
+        slowly.start_soon(finalize, slow)
+        await functions.is_held_up.wait()
+        clock.time += transitions.LEASE_SECONDS
+        again = await quick.finalize("o-17", RESULT, wait_id=None, early=True)
+        functions.goes_on.set()
     assert (again, said) == (Finalization.DELIVERED, [Finalization.ALREADY_FINALIZED])
     assert functions.outputs == ["1"]
     assert [tally.expired for tally in tallies] == [0, 0]
     kept = await storage.tokens.find("o-17")
     assert kept is not None
     assert kept.status is WaitStatus.DONE
-
-
-async def test_an_early_result_that_cannot_be_read_leaves_the_consumer_reading(
-    storage: CallbackStorage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    clock, functions, tally = Clock(), Functions(), CallbackTally()
-    functions.goes_on.set()
-    results = completion(storage, functions, clock, tally)
-    tokens, queue = storage.tokens, storage.queue
-    arrivals = Arrivals(tokens, results, now=clock, tally=tally)
-    consumer = Consumer(queue, tokens, arrivals, results, functions, tally=tally)
-    read, faults = tokens.result, [BackendUnavailableError("GetItem", "ConnectionLost", "")]
-
-    async def unreliable(key: str) -> str | None:
-        if faults:
-            raise faults.pop()
-        return await read(key)
-
-    monkeypatch.setattr(tokens, "result", unreliable)
-    async with anyio.create_task_group() as group:
-        group.start_soon(results.run)
-        group.start_soon(consumer.run)
-        for key in ("o-17", "o-18"):
-            await results.finalize(key, RESULT, wait_id=None, early=True)
-            message = json.dumps({"TaskKey": key, "TaskToken": f"token-of-{key}"})
-            queue._service.queues.send(queue._url, message)  # type: ignore[attr-defined]  # local
-            while tally.stored < 1:  # nothing tells of it
-                await anyio.lowlevel.checkpoint()
-        while tally.delivered < 1:  # as above
-            await anyio.lowlevel.checkpoint()
-        group.cancel_scope.cancel()
-    assert not faults
-    assert functions.outputs == ["1"]

@@ -17,8 +17,6 @@ from aiowfm.callbacks.messages import key_problem
 from aiowfm.callbacks.results import AcceptedResult, Finalization
 from aiowfm.callbacks.tasks import CallbackTask
 from aiowfm.errors import (
-    AccessDeniedError,
-    BackendUnavailableError,
     ConfigError,
     TaskTokenExpiredError,
     UnknownTaskKeyError,
@@ -28,7 +26,6 @@ from aiowfm.errors import (
 Value = TypeVar("Value")
 
 DEFAULT_LINK_SECONDS = 7 * 24 * 60 * 60.0
-DEFAULT_BEAT_SECONDS = 20.0  # of `keep_alive`, where the state says nothing
 
 
 class Call(Protocol):
@@ -149,38 +146,24 @@ class Finalizer:
     async def keep_alive(self, key: str) -> AsyncIterator[None]:
         """Send heartbeats for the callback task *key* until this is left.
 
-        They go out at a third of the state's HeartbeatSeconds. When the task is over, what is
-        inside is cancelled.
+        They go out at a third of the state's HeartbeatSeconds. When the task is over, and no
+        result of ours is the reason, what is inside is cancelled.
 
         Raises:
             UnknownTaskKeyError: nothing waits under the key.
             TaskTokenExpiredError: the task is over.
         """
         await self.heartbeat(key)
-        task = await self.get(key)
-        allowed = None if task is None else task.heartbeat_seconds
-        pause = DEFAULT_BEAT_SECONDS if allowed is None else allowed / 3
-        over: TaskTokenExpiredError | UnknownTaskKeyError | None = None
-
-        async def beat() -> None:
-            nonlocal over
-            while True:
-                await anyio.sleep(pause)
-                try:
-                    await self.heartbeat(key)
-                except (TaskTokenExpiredError, UnknownTaskKeyError) as exc:
-                    over = exc
-                    group.cancel_scope.cancel()
-                    return
-                except (BackendUnavailableError, AccessDeniedError):
-                    continue  # the next one may arrive in time
-
-        async with anyio.create_task_group() as group:
-            group.start_soon(beat)
-            yield
-            group.cancel_scope.cancel()
-        if over is not None:
-            raise over
+        callbacks = self._of(key, "finalizer.keep_alive()")
+        beats = callbacks.beats(key)
+        with anyio.CancelScope() as inside:
+            beats.begin(inside)
+            try:
+                yield
+            finally:
+                beats.end()
+        if beats.error is not None:
+            raise beats.error
 
     async def get(self, key: str) -> CallbackTask | None:
         """Show the callback task *key*, one that is over too; None if nothing is kept of it."""

@@ -89,7 +89,7 @@ def read(body: str) -> CallbackMessage:
         fence=fence,
         heartbeat_seconds=seconds_of(limits.get("heartbeat")),
         timeout_seconds=seconds_of(limits.get("timeout")),
-        fields=_cut(members),
+        fields=_fields(members),
     )
 
 
@@ -137,6 +137,13 @@ def _instant(value: object) -> str | None:
     except (ValueError, OverflowError):
         return None
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _fields(members: dict[str, Any]) -> str:
+    try:
+        return _cut(members)
+    except RecursionError:  # it was read, and cannot be written
+        return "{}"
 
 
 def _cut(members: dict[str, Any]) -> str:
