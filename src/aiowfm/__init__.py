@@ -38,6 +38,7 @@ from aiowfm.errors import (
     UsageError,
     WorkflowExistsError,
     WorkflowNotFoundError,
+    WorkflowNotResumableError,
 )
 from aiowfm.lifecycle import EngineState
 from aiowfm.local import LocalBackend
@@ -46,9 +47,13 @@ from aiowfm.tasks import CallNext, CancelReason, Middleware, TaskContext, curren
 from aiowfm.waits import Acceptance, Delivery, WaitStatus
 from aiowfm.worker.statistics import TaskStats
 from aiowfm.workflows import (
+    Attempt,
+    Cause,
     Change,
     DeploymentPlan,
+    Job,
     MachineChange,
+    Repair,
     ResourceChange,
     Workflow,
     WorkflowStatus,
@@ -59,6 +64,7 @@ __all__ = [
     "AcceptedResult",
     "AccessDeniedError",
     "AiowfmError",
+    "Attempt",
     "AwsBackend",
     "Backend",
     "BackendError",
@@ -68,6 +74,7 @@ __all__ = [
     "CallbackStats",
     "CallbackTask",
     "CancelReason",
+    "Cause",
     "Change",
     "ConfigError",
     "DefinitionChangedError",
@@ -85,6 +92,7 @@ __all__ = [
     "Finalizer",
     "HandlerTypeError",
     "InvalidLinkError",
+    "Job",
     "LocalBackend",
     "MachineChange",
     "Middleware",
@@ -93,6 +101,7 @@ __all__ = [
     "PayloadError",
     "PayloadTooLargeError",
     "Problem",
+    "Repair",
     "ResourceChange",
     "TaskContext",
     "TaskError",
@@ -106,6 +115,7 @@ __all__ = [
     "WorkflowDefinition",
     "WorkflowExistsError",
     "WorkflowNotFoundError",
+    "WorkflowNotResumableError",
     "WorkflowStatus",
     "current_task",
 ]

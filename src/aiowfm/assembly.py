@@ -28,6 +28,7 @@ from aiowfm.workflows import (
     DeploymentPlan,
     Deployments,
     Listing,
+    Owners,
     Rollout,
     Workflows,
 )
@@ -157,9 +158,12 @@ class Assembly:
         )
 
     def _workflows(self, opened: OpenBackend, deployments: Deployments) -> Workflows:
+        owners = Owners(opened.state_machines, config=self.config)
         listing = Listing(
             opened.state_machines,
             opened.executions,
+            owners,
+            search=opened.search,
             config=self.config,
             find_definition=self.definitions.get,
         )
@@ -167,6 +171,7 @@ class Assembly:
             opened.executions,
             deployments,
             listing,
+            owners,
             config=self.config,
             find_definition=self.definitions.get,
         )
@@ -182,6 +187,7 @@ class Assembly:
             create_again=functools.partial(self._create_again, opened.activities),
             heartbeat_seconds=least_heartbeats(definitions, self.compiler_options()),
             middlewares=tuple(self.middlewares),
+            recalls=opened.recalls,
         )
 
     async def _create_again(self, activities: Activities, task: str) -> None:

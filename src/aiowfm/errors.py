@@ -11,6 +11,7 @@ AiowfmError
   NotFoundError
     UnknownDefinitionError  WorkflowNotFoundError  UnknownTaskKeyError
   WorkflowExistsError
+  WorkflowNotResumableError   .reason
   TaskTokenExpiredError
   FinalizationConflictError   .key, .kind, .error
   InvalidLinkError            .has_expired
@@ -149,6 +150,18 @@ class UnknownTaskKeyError(NotFoundError):
 
 class WorkflowExistsError(AiowfmError):
     """A workflow of this id was started before, with another input."""
+
+
+class WorkflowNotResumableError(AiowfmError):
+    """A workflow cannot be taken up again: it runs, has succeeded, or ended too long ago.
+
+    Attributes:
+        reason: Why, without what to do instead.
+    """
+
+    def __init__(self, id: str, reason: str, instead: str = "") -> None:
+        self.reason = reason
+        super().__init__(f"workflow {id!r} {reason}{instead}")
 
 
 class TaskTokenExpiredError(AiowfmError):

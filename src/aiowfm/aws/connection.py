@@ -55,6 +55,8 @@ class AwsConnection:
     executions: AwsExecutions
     callback_clients: CallbackClients
     arns: Arns
+    search: None = None  # Step Functions has no search
+    recalls: None = None  # nor does it tell workers what it has given up
 
     def callbacks(self, name: str) -> AwsCallbackStorage:
         return AwsCallbackStorage(name, self.callback_clients, self.arns)

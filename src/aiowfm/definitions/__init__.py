@@ -27,6 +27,13 @@ from aiowfm.definitions.registry import (
     check_for_engine,
     problems_for_engine,
 )
+from aiowfm.definitions.resuming import (
+    ResumedDefinition,
+    ResumedInput,
+    read_resumed_input,
+    resumed,
+    resumed_input,
+)
 
 __all__ = [
     "CALLBACK_RESOURCE",
@@ -34,6 +41,8 @@ __all__ = [
     "DefinitionRegistry",
     "DefinitionSource",
     "DefinitionSources",
+    "ResumedDefinition",
+    "ResumedInput",
     "WorkflowDefinition",
     "check_definitions",
     "check_for_engine",
@@ -46,7 +55,10 @@ __all__ = [
     "own_tasks",
     "problems_for_engine",
     "problems_for_names",
+    "read_resumed_input",
     "resource_names",
+    "resumed",
+    "resumed_input",
     "stripped",
     "unknown_resources",
     "unused_tasks",

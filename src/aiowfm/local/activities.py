@@ -73,6 +73,7 @@ class Activities:
         self._begin: Callable[[TaskId, str | None], bool] = lambda task, worker_name: True
         self._activities: dict[str, Activity] = {}
         self._orphans: dict[str, OrderedDict[TaskId, Payload]] = {}
+        self._recalls: dict[TaskId, Callable[[], None]] = {}
 
     async def load(self) -> None:
         """Read what the store has."""
@@ -181,8 +182,18 @@ class Activities:
         else:
             self._orphans.setdefault(arn, OrderedDict())[task] = payload
 
+    def expect_recall(self, task: TaskId, call: Callable[[], None]) -> None:
+        """Call *call* when a task that was taken is withdrawn; until `forget_recall`."""
+        self._recalls[task] = call
+
+    def forget_recall(self, task: TaskId) -> None:
+        self._recalls.pop(task, None)
+
     def withdraw(self, arn: str, task: TaskId) -> None:
         """Take back a task that nobody needs to do any more."""
+        recall = self._recalls.pop(task, None)
+        if recall is not None:
+            recall()
         if arn in self._activities:
             self._activities[arn].withdraw(task)
         elif arn in self._orphans:

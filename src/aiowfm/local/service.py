@@ -214,6 +214,15 @@ class Service:
         task = self._task(token)
         await self._finish_task(task, TaskHeartbeat(task.event_id))
 
+    def expect_recall(self, token: str, call: Callable[[], None]) -> TaskId:
+        """Call *call* when an activity's task is not awaited any more; which task that is."""
+        task = self._task(token)
+        if self.executions.awaits(task):
+            self.activities.expect_recall(task, call)
+        else:
+            call()
+        return task
+
     # State machines.
 
     async def create_state_machine(
