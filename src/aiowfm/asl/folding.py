@@ -24,6 +24,7 @@ _Fold: TypeAlias = "Callable[[Interpreter, HistoryEvent, Branch], None]"
 def fold(run: Interpreter, event: HistoryEvent, branch: Branch) -> None:
     """Change *run* as *event*, which belongs to *branch*, says."""
     run.last_event_id = event.id
+    branch.active_at = event.timestamp
     _FOLDS[event.type](run, event, branch)
 
 
