@@ -111,9 +111,11 @@ def _task_started(run: Interpreter, event: HistoryEvent, branch: Branch) -> None
 
 
 def _task_submitted(run: Interpreter, event: HistoryEvent, branch: Branch) -> None:
-    task = _visit(branch).task
+    visit = _visit(branch)
+    task = visit.task
     assert task is not None
     task.answer = cast("Payload", event.details["output"])
+    visit.effective_input = None  # the service has it, and may keep its answer for days
     branch.tail = event.id
 
 
