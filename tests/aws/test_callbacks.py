@@ -107,6 +107,17 @@ async def test_the_queues_are_made_as_promised(
     assert caplog.text == ""
 
 
+async def test_a_queue_without_a_redrive_policy_gets_one(account: Account) -> None:
+    await account.sqs.create_queue(QueueName=account.name, Attributes={"VisibilityTimeout": "31"})
+    assert f"redrive policy of queue {account.name}" in await account.storage.missing()
+    await account.storage.create({})
+    assert await account.storage.missing() == []
+    queue = await account.attributes(account.name)
+    dead_letters = await account.attributes(f"{account.name}-dlq")
+    assert json.loads(queue["RedrivePolicy"])["deadLetterTargetArn"] == dead_letters["QueueArn"]
+    assert queue["VisibilityTimeout"] == "31"
+
+
 async def test_the_table_is_made_as_promised(account: Account) -> None:
     await account.storage.create({"application": "shop"})
     table = (await account.dynamodb.describe_table(TableName=account.name))["Table"]
@@ -141,7 +152,6 @@ async def test_a_queue_of_another_make_is_used_and_that_is_logged(
     logged = [record.getMessage() for record in caplog.records]
     start = f"Queue {account.name} is used with"
     assert f"{start} VisibilityTimeout 31; it would have been made with 60" in logged
-    assert any(each.startswith(f"{start} RedrivePolicy unset") for each in logged)
 
 
 async def test_a_table_with_another_key_is_refused(account: Account) -> None:
@@ -331,6 +341,18 @@ async def test_a_time_to_live_by_another_attribute_is_refused(
         await scripted.create({})
 
 
+async def test_a_queue_that_keeps_what_nobody_can_use_is_not_complete(
+    made: Stub, scripted: CallbackStorage, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert await scripted.missing() == []
+    made.answers["GetQueueAttributes"] = [Answer({"Attributes": {"VisibilityTimeout": "60"}})]
+    assert await scripted.missing() == ["redrive policy of queue app-callbacks"]
+    caplog.set_level(logging.INFO)
+    made.answers["GetQueueAttributes"] = [refusal("AccessDeniedException")]
+    assert await scripted.missing() == []
+    assert "was not looked at" in caplog.text
+
+
 async def test_an_index_with_another_key_is_refused(made: Stub, scripted: CallbackStorage) -> None:
     index = {
         "IndexName": "due",
@@ -349,6 +371,19 @@ async def test_backups_of_a_new_table_are_waited_for(made: Stub, scripted: Callb
     ]
     await scripted.create({})
     assert made.operations().count("UpdateContinuousBackups") >= 2
+
+
+async def test_backups_that_are_never_ready_hold_up_nothing(
+    made: Stub,
+    scripted: CallbackStorage,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr("aiowfm.aws.provisioning.LIMIT_SECONDS", 0.05)
+    made.answers["DescribeContinuousBackups"] = [backups("DISABLED")]
+    made.answers["UpdateContinuousBackups"] = [refusal("ContinuousBackupsUnavailableException")]
+    await scripted.create({})
+    assert "Table app-callbacks has no point-in-time recovery yet" in caplog.text
 
 
 @pytest.mark.parametrize("code", ["UnknownOperationException", "AccessDeniedException"])

@@ -153,7 +153,7 @@ class JsonataDialect:
         assert isinstance(state, model.WaitState)
         seconds = self.number(run, visit, "Seconds", least=0, most=fields.MAX_SECONDS)
         if seconds is not None:
-            return visit.waits_from + seconds
+            return visit.begun_at + seconds
         text = self.text(run, visit, "Timestamp") or ""
         instant = timestamps.parse(text)
         if instant is None:

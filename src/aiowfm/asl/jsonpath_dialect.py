@@ -116,7 +116,7 @@ class JsonPathDialect:
         state = visit.state
         assert isinstance(state, model.WaitState)
         if isinstance(state.seconds, int):
-            return visit.waits_from + state.seconds
+            return visit.begun_at + state.seconds
         if state.timestamp is not None:
             instant = timestamps.parse(state.timestamp)
             if instant is None:
@@ -131,7 +131,7 @@ class JsonPathDialect:
                     "The SecondsPath parameter cannot be parsed as a long value:"
                     f" {state.seconds_path} == {_shown(seconds)}"
                 )
-            return visit.waits_from + number
+            return visit.begun_at + number
         path = state.timestamp_path or "$"
         value = _looked_up(path, "TimestampPath", scope)
         instant = timestamps.parse(value) if isinstance(value, str) else None

@@ -67,7 +67,7 @@ def _succeed(run: Interpreter, visit: Visit) -> None:
 def _fail(run: Interpreter, visit: Visit) -> None:
     error = visit.dialect.text(run, visit, "Error")
     cause = visit.dialect.text(run, visit, "Cause")
-    visit.failure = Failure(error, cause, run.now)
+    visit.failure = Failure(error, cause, visit.latest_at)
     run.go_on(visit.branch)
 
 

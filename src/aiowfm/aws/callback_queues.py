@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aiowfm.aws.errors import translated
 from aiowfm.aws.provisioning import until
-from aiowfm.errors import BackendError, NotFoundError
+from aiowfm.errors import AccessDeniedError, BackendError, NotFoundError
 from aiowfm.names import dead_letters_name
 from aiowfm.ports import MAX_RECEIVES, RECEIVE_SECONDS, VISIBILITY_SECONDS
 
@@ -29,7 +29,7 @@ async def create_queues(client: Any, name: str, tags: Mapping[str, str]) -> str:
     """Make the queue *name* and its dead-letter queue where they are missing.
 
     Those that exist are used as they are; where they differ from what would have been made,
-    that is logged.
+    that is logged. A queue without any redrive policy gets one.
 
     Returns:
         The URL of the queue.
@@ -44,8 +44,22 @@ async def create_queues(client: Any, name: str, tags: Mapping[str, str]) -> str:
         "RedrivePolicy": json.dumps(redrive),
         "VisibilityTimeout": str(VISIBILITY_SECONDS),
     }
-    url, _ = await _queue(client, name, attributes, tags)
+    url, present = await _queue(client, name, attributes, tags)
+    if _redrive(present.get("RedrivePolicy", ""))[0] is None:
+        await _set_redrive(client, url, attributes["RedrivePolicy"])
     return url
+
+
+async def missing_of_queues(client: Any, name: str) -> Sequence[str]:
+    """What does not exist of the queue *name* and its dead-letter queue, in words."""
+    dead_letters = dead_letters_name(name)
+    url = await find_queue(client, name)
+    missing = [] if url is not None else [f"queue {name}"]
+    if url is not None and not await _buries(client, url):
+        missing.append(f"redrive policy of queue {name}")
+    if await find_queue(client, dead_letters) is None:
+        missing.append(f"dead-letter queue {dead_letters}")
+    return missing
 
 
 async def find_queue(client: Any, name: str) -> str | None:
@@ -115,12 +129,32 @@ async def _attributes(client: Any, url: str) -> Mapping[str, str] | None:
         return None
 
 
+async def _buries(client: Any, url: str) -> bool:
+    """Whether messages that nobody can use leave the queue; true where that may not be seen."""
+    try:
+        attributes = await _attributes(client, url)
+    except AccessDeniedError as exc:
+        logger.info("The redrive policy of %s was not looked at: %s", url, exc)
+        return True
+    return attributes is not None and _redrive(attributes.get("RedrivePolicy", ""))[0] is not None
+
+
+async def _set_redrive(client: Any, url: str, policy: str) -> None:
+    try:
+        with translated("SetQueueAttributes"):
+            await client.set_queue_attributes(QueueUrl=url, Attributes={"RedrivePolicy": policy})
+    except AccessDeniedError as exc:
+        logger.warning("Queue %s keeps what nobody can use: %s", url, exc)
+        return
+    logger.info("Set the redrive policy of queue %s", url)
+
+
 def _agrees(attribute: str, wanted: str, present: Mapping[str, str]) -> bool:
     found = present.get(attribute, "")
     if attribute == "SqsManagedSseEnabled":
         return found == wanted or bool(present.get("KmsMasterKeyId"))  # a key of the user's own
-    if attribute == "RedrivePolicy":
-        return _redrive(found) == _redrive(wanted)
+    if attribute == "RedrivePolicy":  # where there is none, it is set
+        return not found or _redrive(found) == _redrive(wanted)
     return found == wanted
 
 

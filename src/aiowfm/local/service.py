@@ -83,7 +83,7 @@ class Service:
             self.arns.prefix, self.store, self.machines, self.activities, now, self._mint.token
         )
         self.retention = Retention(self.store, self.executions, self.machines, now, retention)
-        self.queues = Queues(self.store)
+        self.queues = Queues(self.store, now)
         self.waits = Waits(self.store, now)
         self._is_loaded = False
         self.integrations = Integrations(self)
@@ -120,6 +120,7 @@ class Service:
             group.start_soon(self.executions.run)
             group.start_soon(self.retention.run)
             group.start_soon(self.waits.run)
+            group.start_soon(self.queues.run)
 
     async def close(self) -> None:
         """Keep all there is, and close a file."""
