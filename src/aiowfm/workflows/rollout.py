@@ -65,9 +65,7 @@ class Rollout:
                 await self._backend.activities.create(each.name)
         has_new_queue = any(each.kind != ACTIVITY for each in missing)
         if has_new_queue:
-            await self._callbacks.create(
-                {"application": self._config.app, "environment": self._config.environment}
-            )
+            await self._callbacks.create(self._config.tags)
         for machine in plan.machines:
             if has_new_queue and has_callbacks(machine.definition):
                 # Only now the URL of the queue is sure.
