@@ -227,7 +227,7 @@ def backups(status: str) -> Answer:
 @pytest.fixture
 def made(server: Stub, monkeypatch: pytest.MonkeyPatch) -> Stub:
     """A server where everything is made already; nobody waits for long."""
-    monkeypatch.setattr("aiowfm.aws.executions.FIRST_DELAY_SECONDS", 0.001)
+    monkeypatch.setattr("aiowfm.aws.instants.FIRST_DELAY_SECONDS", 0.001)
     attributes = {
         "QueueArn": "arn:aws:sqs:eu-central-1:123456789012:app-callbacks-dlq",
         "MessageRetentionPeriod": "1209600",

@@ -10,14 +10,14 @@ from collections import ChainMap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from aiowfm.asl import model
+from aiowfm.asl import fields, model
 from aiowfm.asl.dialect import Dialect
 from aiowfm.asl.errors import Failure
 from aiowfm.asl.jsonata_dialect import JsonataDialect
 from aiowfm.asl.jsonpath_dialect import JsonPathDialect
 from aiowfm.asl.payload import JsonValue, Payload
 
-DIALECTS: Mapping[model.QueryLanguage, Dialect] = {
+DIALECTS: Mapping[fields.QueryLanguage, Dialect] = {
     "JSONPath": JsonPathDialect(),
     "JSONata": JsonataDialect(),
 }
@@ -50,7 +50,7 @@ class Branch:
     data: Payload | None
     next: str | None
     variables: ChainMap[str, JsonValue]
-    language: model.QueryLanguage
+    language: fields.QueryLanguage
     sizes: dict[str, int] = field(default_factory=dict)
     visit: Visit | None = None
     is_finished: bool = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from aiowfm.asl import model, tasks
+from aiowfm.asl import fields, model, tasks
 from aiowfm.asl.errors import DATA_LIMIT_EXCEEDED, EvaluationError, Failure
 from aiowfm.asl.map_runs import map_run_command, max_concurrency
 from aiowfm.asl.messages import CallService, ScheduleActivity
@@ -83,7 +83,7 @@ def _task(run: Interpreter, visit: Visit) -> None:
     if refusal is not None:
         raise EvaluationError(refusal)
     payload = run.work_input(visit).written("The input of the task")
-    most = model.MAX_SECONDS
+    most = fields.MAX_SECONDS
     timeout = visit.dialect.number(run, visit, "TimeoutSeconds", least=1, most=most)
     heartbeat = visit.dialect.number(run, visit, "HeartbeatSeconds", least=1, most=most)
     details: dict[str, object] = {}

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import anyio
 
-from aiowfm.aws.executions import delays
+from aiowfm.aws.instants import delays
 from aiowfm.errors import BackendUnavailableError
 
 T = TypeVar("T")

@@ -25,7 +25,7 @@ from aiowfm.config import EngineConfig
 from aiowfm.errors import AiowfmError, NotFoundError
 from aiowfm.names import callbacks_name
 from aiowfm.ports import OpenBackend
-from aiowfm.waits import Wait
+from aiowfm.waits import Wait, WaitStatus
 
 log = logging.getLogger("aiowfm.callbacks")
 
@@ -201,6 +201,6 @@ class Callbacks:
                 if wait is None:
                     return
                 task = shown(wait, self.now())
-                if task.expires_at is None or task.expires_at.timestamp() > self.now():
+                if task.status is WaitStatus.WAITING:
                     yield task
                     left = None if left is None else left - 1

@@ -13,6 +13,7 @@ from aiowfm.callbacks.completion import Completion
 from aiowfm.callbacks.deliveries import facts_of
 from aiowfm.callbacks.statistics import CallbackTally
 from aiowfm.errors import AiowfmError
+from aiowfm.idling import idling
 from aiowfm.ports import MAX_DUE, TokenStore
 from aiowfm.waits import Wait, WaitStatus
 
@@ -49,7 +50,8 @@ class Overdue:
             except Exception:
                 # A defect of ours, which must not stop everything else.
                 log.exception("looking for overdue callbacks failed")
-            await anyio.sleep(CHECK_SECONDS * random.uniform(0.5, 1.0))
+            with idling():
+                await anyio.sleep(CHECK_SECONDS * random.uniform(0.5, 1.0))
 
     async def check(self) -> None:
         """Deal with all that is due now.

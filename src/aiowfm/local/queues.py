@@ -14,6 +14,7 @@ from typing import Protocol
 import anyio
 
 from aiowfm.asl.payload import JsonValue
+from aiowfm.idling import idling
 from aiowfm.local.storage.store import Store, numbered
 from aiowfm.names import dead_letters_name
 from aiowfm.ports import MAX_MESSAGES, MAX_RECEIVES, VISIBILITY_SECONDS
@@ -168,7 +169,7 @@ class Queues:
         if not queue.waiting:
             receiver: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             queue.receivers.append(receiver)
-            with anyio.move_on_after(wait_seconds):
+            with idling(), anyio.move_on_after(wait_seconds):
                 await receiver
             if receiver in queue.receivers:
                 queue.receivers.remove(receiver)

@@ -12,6 +12,7 @@ from dataclasses import replace
 import anyio
 from pydantic import TypeAdapter
 
+from aiowfm.idling import idling
 from aiowfm.local.errors import ServiceError
 from aiowfm.local.storage.rows import WaitRow
 from aiowfm.local.storage.store import Store
@@ -145,7 +146,8 @@ class Waits:
                 has_more = await self._remove()
             except (ServiceError, sqlite3.Error) as exc:
                 log.warning("old callbacks could not be removed, which is tried again: %s", exc)
-            await anyio.sleep(PAUSE_SECONDS if has_more else CHECK_SECONDS)
+            with idling():
+                await anyio.sleep(PAUSE_SECONDS if has_more else CHECK_SECONDS)
 
     async def _remove(self) -> bool:
         """Remove some of what is old; whether there may be more."""
