@@ -127,7 +127,16 @@ class Engine:
     def state(self) -> EngineState:
         return self._lifecycle.state
 
+    @property
+    def backend(self) -> Backend:
+        return self._backend
+
     # Handlers and definitions.
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """The names of the tasks that have handlers."""
+        return tuple(self._handlers)
 
     def task(
         self,

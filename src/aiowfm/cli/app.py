@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import typer
 
-from aiowfm.cli import compiling, deploying, graphing, serving, vacuuming
+from aiowfm.cli import compiling, deploying, graphing, permitting, serving, vacuuming
 from aiowfm.local.retention import DEFAULT_SECONDS
 from aiowfm.local.storage.database import MEMORY
 
@@ -107,6 +107,7 @@ def vacuum(
 app.command()(deploying.deploy)
 app.command("compile")(compiling.compile_)
 app.command()(graphing.graph)
+app.command()(permitting.iam)
 
 
 def _is_url(text: str) -> bool:
