@@ -127,37 +127,48 @@ async def work(input: dict[str, str], ctx: TaskContext) -> None:
         raise TaskError("Refused", "as it was asked to")
 
 
-async def test_a_worker_may_do_what_it_does(ministack: MiniStack, environment: str) -> None:
-    for provision in get_args(Provision):
-        calls = Calls()
-        engine = engine_of(ministack, environment, calls, provision=provision)
-        async with engine:
-            await use(engine, provision)
-            if provision == "create":
-                (changed,) = load_definitions(definitions("new")[1])
-                engine.add_definition(changed)
-                await engine.start_workflow("flow", {"outcome": "succeeded"})
-        check(policy(engine, "worker"), calls)
+@pytest.fixture(params=get_args(Provision))
+async def provision(
+    request: pytest.FixtureRequest, ministack: MiniStack, environment: str
+) -> Provision:
+    """Each way to provision; where it makes nothing, all is there already."""
+    if request.param != "create":
+        await engine_of(ministack, environment, Calls()).deploy()
+    chosen: Provision = request.param
+    return chosen
 
 
-async def test_a_finalizer_may_do_what_it_does(ministack: MiniStack, environment: str) -> None:
-    for provision in get_args(Provision):
-        calls = Calls()
-        engine = engine_of(ministack, environment, calls, provision=provision)
-        other = engine_of(ministack, environment, Calls())
-        await engine.start(worker=False)
-        async with other:
-            good, bad = f"good-{provision}", f"bad-{provision}"
-            for key in (good, bad):
-                await other.start_workflow("approve", {"id": key})
-                await waiting(engine, key)
-            assert {each.key async for each in engine.finalizer.pending()} == {good, bad}
-            await engine.finalizer.heartbeat(good)
-            await engine.finalizer.success(good, {})
-            await engine.finalizer.failure(bad, "Refused", "as it was asked to")
-            await engine.finalizer.success(f"early-{provision}", {})
-        await engine.stop()
-        check(policy(engine, "finalizer"), calls)
+async def test_a_worker_may_do_what_it_does(
+    ministack: MiniStack, environment: str, provision: Provision
+) -> None:
+    calls = Calls()
+    engine = engine_of(ministack, environment, calls, provision=provision)
+    async with engine:
+        await use(engine, "key")
+        if provision == "create":
+            (changed,) = load_definitions(definitions("new")[1])
+            engine.add_definition(changed)
+            await engine.start_workflow("flow", {"outcome": "succeeded"})
+    check(policy(engine, "worker"), calls)
+
+
+async def test_a_finalizer_may_do_what_it_does(
+    ministack: MiniStack, environment: str, provision: Provision
+) -> None:
+    calls = Calls()
+    engine = engine_of(ministack, environment, calls, provision=provision)
+    await engine.start(worker=False)
+    async with engine_of(ministack, environment, Calls()) as worker:
+        for key in ("good", "bad"):
+            await worker.start_workflow("approve", {"id": key})
+            await waiting(engine, key)
+        assert {each.key async for each in engine.finalizer.pending()} == {"good", "bad"}
+        await engine.finalizer.heartbeat("good")
+        await engine.finalizer.success("good", {})
+        await engine.finalizer.failure("bad", "Refused", "as it was asked to")
+        await engine.finalizer.success("early", {})
+    await engine.stop()
+    check(policy(engine, "finalizer"), calls)
 
 
 async def test_a_deployer_may_do_what_it_does(ministack: MiniStack, environment: str) -> None:
