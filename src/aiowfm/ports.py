@@ -15,6 +15,7 @@ from enum import Enum
 from typing import Protocol
 
 from aiowfm.asl.payload import MAX_PAYLOAD_BYTES as MAX_PAYLOAD_BYTES
+from aiowfm.health import Check, Connection
 from aiowfm.names import ActivityArn, ExecutionArn, StateMachineArn
 from aiowfm.waits import TaskToken as TaskToken
 from aiowfm.waits import Wait
@@ -415,6 +416,35 @@ class CallbackStorage(Protocol):
         ...
 
 
+class Diagnostics(Protocol):
+    """What a backend can tell of itself; looking changes nothing."""
+
+    @property
+    def has_quotas(self) -> bool:
+        """Whether requests are counted against quotas."""
+        ...
+
+    async def connection(self) -> Connection:
+        """Whether it can be used at all; faults are in what it returns."""
+        ...
+
+    async def queues(self, name: str) -> Sequence[Check]:
+        """How the queue *name* of callbacks and its dead letters are, as far as they exist."""
+        ...
+
+    async def permissions(
+        self, *, machines: Sequence[str], callbacks: str | None, consumes: bool
+    ) -> Sequence[Check]:
+        """What may be done, tried where trying does no harm.
+
+        Args:
+            machines: Names of state machines that do not exist, to try what is done to one.
+            callbacks: The queue and the table of callbacks; None: there are none.
+            consumes: Whether their queue is to be read.
+        """
+        ...
+
+
 class OpenBackend(Protocol):
     """A backend in use, bound to the running event loop."""
 
@@ -430,6 +460,8 @@ class OpenBackend(Protocol):
     def machine_versions(self) -> MachineVersions: ...
     @property
     def executions(self) -> Executions: ...
+    @property
+    def diagnostics(self) -> Diagnostics: ...
 
     def callbacks(self, name: str) -> CallbackStorage:
         """The queue and the table *name*; asks nothing of them."""

@@ -22,9 +22,10 @@ from aiohttp import AddrInfoType
 
 from aiowfm.aws.activities import AwsActivities, AwsTaskReporter, AwsTaskSource
 from aiowfm.aws.arns import Arns
-from aiowfm.aws.backend import ClientSession
+from aiowfm.aws.backend import SERVICES, ClientSession
 from aiowfm.aws.callbacks import AwsCallbackStorage
 from aiowfm.aws.clients import CallbackClients, LazyClient
+from aiowfm.aws.diagnostics import AwsDiagnostics
 from aiowfm.aws.errors import translated
 from aiowfm.aws.executions import AwsExecutions
 from aiowfm.aws.machine_versions import AwsMachineVersions
@@ -55,6 +56,7 @@ class AwsConnection:
     executions: AwsExecutions
     callback_clients: CallbackClients
     arns: Arns
+    diagnostics: AwsDiagnostics
 
     def callbacks(self, name: str) -> AwsCallbackStorage:
         return AwsCallbackStorage(name, self.callback_clients, self.arns)
@@ -114,6 +116,12 @@ async def connected(
                 dynamodb=LazyClient(partial(opened, "dynamodb", control_config())),
             ),
             arns=arns,
+            diagnostics=AwsDiagnostics(
+                {each: LazyClient(partial(opened, each, probe_config())) for each in SERVICES},
+                arns=arns,
+                account_id=account_id,
+                role_arn=role_arn,
+            ),
         )
 
 
@@ -156,6 +164,13 @@ def control_config() -> AioConfig:
         retries={"total_max_attempts": 5, "mode": "standard"},
         http_session_cls=ProbingSession,
         user_agent=user_agent(),
+    )
+
+
+def probe_config() -> AioConfig:
+    """For somebody who waits to be told what is wrong."""
+    return control_config().merge(
+        AioConfig(connect_timeout=5, retries={"total_max_attempts": 2, "mode": "standard"})
     )
 
 

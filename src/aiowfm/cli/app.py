@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import typer
 
-from aiowfm.cli import compiling, deploying, graphing, permitting, serving, vacuuming
+from aiowfm.cli import compiling, deploying, doctoring, graphing, permitting, serving, vacuuming
 from aiowfm.local.retention import DEFAULT_SECONDS
 from aiowfm.local.storage.database import MEMORY
 
@@ -108,6 +108,7 @@ app.command()(deploying.deploy)
 app.command("compile")(compiling.compile_)
 app.command()(graphing.graph)
 app.command()(permitting.iam)
+app.command()(doctoring.doctor)
 
 
 def _is_url(text: str) -> bool:
