@@ -21,6 +21,9 @@ def definitions(result: str = "old") -> str:
         "wait": wait | {"TimeoutSeconds": 60, "Next": "give"},
         "give": {"Type": "Pass", "Result": result, "End": True},
     }
+    if os.environ.get("CALLBACKS") == "no":
+        del states["wait"]
+        states["work"]["Next"] = "give"
     machine = {"StartAt": "work", "TimeoutSeconds": 600, "States": states}
     return json.dumps({"name": "flow", "version": -1, "stateMachine": machine})
 

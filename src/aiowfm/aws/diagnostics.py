@@ -9,6 +9,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 import botocore.session
+from botocore.exceptions import ClientError
 
 from aiowfm.asl.findings import did_you_mean
 from aiowfm.aws.arns import Arns, partition_of
@@ -188,7 +189,8 @@ async def _reached(states: Any) -> tuple[AiowfmError | None, Mapping[str, Any]]:
             answer = await states.list_state_machines(maxResults=1)
             return None, dict(answer["ResponseMetadata"])
     except AiowfmError as exc:
-        response = getattr(exc.__cause__, "response", {})
+        cause = exc.__cause__
+        response = cause.response if isinstance(cause, ClientError) else {}
         return exc, dict(response.get("ResponseMetadata", {}))
 
 

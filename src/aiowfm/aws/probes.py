@@ -141,12 +141,12 @@ class Probes:
         ]
 
     async def _of_queue(self, name: str) -> list[_Probe]:
-        """None where the queue cannot be found: there is nothing to try then."""
+        """None where there is no queue; only the look where that fails already."""
         client = await self._clients["sqs"]()
         on = f"queue {name}"
         try:
             url = await find_queue(client, name)
-        except AccessDeniedError:
+        except AiowfmError:
             return [_Probe("sqs:GetQueueUrl", on, partial(client.get_queue_url, QueueName=name))]
         if url is None:
             return []
