@@ -39,6 +39,7 @@ from aiowfm.errors import (
     WorkflowExistsError,
     WorkflowNotFoundError,
 )
+from aiowfm.health import Check, Diagnosis, Health
 from aiowfm.lifecycle import EngineState
 from aiowfm.local import LocalBackend
 from aiowfm.ports import Backend
@@ -69,11 +70,13 @@ __all__ = [
     "CallbackTask",
     "CancelReason",
     "Change",
+    "Check",
     "ConfigError",
     "DefinitionChangedError",
     "DefinitionError",
     "Delivery",
     "DeploymentPlan",
+    "Diagnosis",
     "DuplicateTaskError",
     "Engine",
     "EngineConfig",
@@ -84,6 +87,7 @@ __all__ = [
     "FinalizationConflictError",
     "Finalizer",
     "HandlerTypeError",
+    "Health",
     "InvalidLinkError",
     "LocalBackend",
     "MachineChange",

@@ -124,26 +124,25 @@ class Assembly:
         checks = list(examination.of_definitions())
         try:
             with unwrapping():
-                checks += await self._examined(backend, examination)
+                await self._examine(backend, examination, checks)
         except AiowfmError as exc:
-            message = f"it cannot be opened: {exc}"
-            checks.append(Check(subject="backend", health=Health.PROBLEM, message=message))
+            checks.append(Check(subject="backend", health=Health.PROBLEM, message=str(exc)))
         return Diagnosis(checks=tuple(checks))
 
-    async def _examined(self, backend: Backend, examination: Examination) -> Sequence[Check]:
+    async def _examine(
+        self, backend: Backend, examination: Examination, checks: list[Check]
+    ) -> None:
+        """Add to *checks*, so that what was found remains where something fails later."""
         if isinstance(backend, LocalBackend) and not backend.is_made:
             message = "its file does not exist yet: made when the engine starts"
-            return [Check(subject="backend", health=Health.OK, message=message)]
+            checks.append(Check(subject="backend", health=Health.OK, message=message))
+            return
         async with backend.open(max_polls=0) as opened:
             connection = await opened.diagnostics.connection()
-            if not connection.is_usable:
-                return connection.checks
-            # Its names need the account, which may have to be asked for.
-            rollout = await self._rollout(opened, self.config)
-            return [
-                *connection.checks,
-                *await examination.of_backend(opened.diagnostics, rollout),
-            ]
+            checks += connection.checks
+            if connection.is_usable:
+                rollout = await self._rollout(opened, self.config)
+                checks += await examination.of_backend(opened.diagnostics, rollout)
 
     async def _rollout(self, opened: OpenBackend, config: EngineConfig) -> Rollout:
         names = {task: self.handlers.activity_name(task) for task in self._tasks(works=False)}

@@ -338,6 +338,15 @@ async def test_without_a_token_service_the_rest_is_looked_at(server: Stub) -> No
     assert diagnosis.is_healthy
 
 
+async def test_without_a_token_service_the_account_has_to_be_given(server: Stub) -> None:
+    scripted(server, GetCallerIdentity=FAILURE)
+    engine = engine_of(server.backend(account_id=None), text=PLAIN)
+    diagnosis = await engine.diagnose()
+    assert problems(diagnosis) == {"credentials"}
+    assert "account_id" in by_subject(diagnosis)["credentials"].advice
+    assert by_subject(diagnosis)["Step Functions"].health is Health.OK
+
+
 async def test_another_account_is_told(server: Stub) -> None:
     assert isinstance(IDENTITY.body, str)
     other = Answer(IDENTITY.body.replace("123456789012", "210987654321"))

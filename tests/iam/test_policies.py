@@ -72,6 +72,25 @@ def of_machines(state: dict[str, Any]) -> tuple[Mapping[str, Any], tuple[str, ..
     return made.documents["state-machine"], made.notes
 
 
+READER = {
+    "ItemReader": {
+        "Resource": "arn:aws:states:::s3:getObject",
+        "ReaderConfig": {"InputType": "JSON"},
+        "Parameters": {"Bucket": "orders", "Key": "all.json"},
+    }
+}
+WRITER = {
+    "ResultWriter": {
+        "Resource": "arn:aws:states:::s3:putObject",
+        "Parameters": {"Bucket": "results", "Prefix": "orders"},
+    }
+}
+LISTER = {
+    "ItemReader": {
+        "Resource": "arn:aws:states:::s3:listObjectsV2",
+        "Parameters": {"Bucket": "orders"},
+    }
+}
 EXAMPLES = {
     "activities": [flow(work=task("charge"))],
     "versions": [flow(version=-1, work=task("charge"))],
@@ -81,6 +100,7 @@ EXAMPLES = {
     ],
     "any queue": [flow(wait=callback(**{"QueueUrl.$": "$.queue"}))],
     "distributed": [flow(each=distributed())],
+    "from bucket to bucket": [flow(each=distributed(**READER, **WRITER))],
     "nested": [flow(other=nested(".sync:2", StateMachineArn=f"{STATES}:stateMachine:other"))],
     "anything nested": [flow(other=nested(".sync", **{"StateMachineArn.$": "$.machine"}))],
     "nothing": [],
@@ -205,6 +225,28 @@ def test_state_machines_may_do_what_their_states_call_and_nothing_else(
     document, notes = of_machines(state)
     assert pairs(document) == allowed
     assert notes == ()
+
+
+def test_a_distributed_map_reads_and_writes_its_buckets() -> None:
+    without = pairs(of_machines(distributed())[0])
+    document, notes = of_machines(distributed(**READER, **WRITER))
+    assert pairs(document) - without == {
+        Need("s3:GetObject", "arn:aws:s3:::orders/all.json"),
+        Need("s3:GetObject", "arn:aws:s3:::results/orders/*"),
+        Need("s3:PutObject", "arn:aws:s3:::results/orders/*"),
+        Need("s3:AbortMultipartUpload", "arn:aws:s3:::results/orders/*"),
+        Need("s3:ListMultipartUploadParts", "arn:aws:s3:::results/orders/*"),
+    }
+    assert notes == ()
+    reader = READER["ItemReader"] | {"ReaderConfig": {"InputType": "MANIFEST"}}
+    document, _ = of_machines(distributed(ItemReader=reader))
+    assert pairs(document) - without == {Need("s3:GetObject", "arn:aws:s3:::orders/*")}
+    document, _ = of_machines(distributed(**LISTER))
+    assert pairs(document) - without == {Need("s3:ListBucket", "arn:aws:s3:::orders")}
+    anywhere = {"ItemReader": READER["ItemReader"] | {"Parameters": {"Bucket.$": "$.b"}}}
+    document, notes = of_machines(distributed(**anywhere))
+    assert pairs(document) == without
+    assert notes[0].startswith("order, state 's0': the bucket of its ItemReader is known only")
 
 
 def pairs(document: Mapping[str, Any]) -> set[Need]:

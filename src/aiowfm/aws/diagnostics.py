@@ -76,7 +76,8 @@ class AwsDiagnostics:
                 checks.append(_bad_credentials(error))
             return Connection(checks=tuple(checks), is_usable=False)
         checks.append(_step_functions(states, error))
-        return Connection(checks=tuple(checks), is_usable=True)
+        is_usable = credentials[0].health is not Health.PROBLEM
+        return Connection(checks=tuple(checks), is_usable=is_usable)
 
     async def queues(self, name: str) -> Sequence[Check]:
         """What waits in the queue and among its dead letters, and how the queue differs."""
@@ -115,11 +116,20 @@ class AwsDiagnostics:
             with translated("GetCallerIdentity"):
                 identity = await (await self._clients["sts"]()).get_caller_identity()
                 who, account_id = str(identity["Arn"]), str(identity["Account"])
-        except AccessDeniedError as exc:
-            return [_bad_credentials(exc)]
         except AiowfmError as exc:
+            if isinstance(exc, AccessDeniedError) and exc.code not in _NOT_AUTHORISED:
+                return [_bad_credentials(exc)]
             message = f"whose they are was not told: {exc}"
-            return [Check(subject="credentials", health=Health.UNKNOWN, message=message)]
+            if self._account_id is not None:
+                return [Check(subject="credentials", health=Health.UNKNOWN, message=message)]
+            return [
+                Check(
+                    subject="credentials",
+                    health=Health.PROBLEM,
+                    message=f"{message}; so the account is not known",
+                    advice="give account_id to AwsBackend, or let the program reach STS",
+                )
+            ]
         checks = [Check(subject="credentials", health=Health.OK, message=who)]
         if self._account_id not in (None, account_id):
             checks.append(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Literal
 
 from aiowfm.config import EngineConfig
@@ -106,12 +107,12 @@ class Examination:
             )
 
         for name in sorted(self._activities):
-            yield f"activity {name}", lambda name=name: activity(name)  # type: ignore[misc]
+            yield f"activity {name}", partial(activity, name)
         if waits:
             yield f"queues and table {callbacks}", storage
-            yield f"queues {callbacks}", lambda: diagnostics.queues(callbacks)
+            yield f"queues {callbacks}", partial(diagnostics.queues, callbacks)
         for each in self._definitions:
-            yield f"state machine of {each.name}", lambda each=each: machine(each)  # type: ignore[misc]
+            yield f"state machine of {each.name}", partial(machine, each)
         if self._role != "doctor":
             yield "permissions", permissions
 

@@ -142,16 +142,61 @@ def _distributed_map(
     grants.allow([at.machine(definition)], "states:StartExecution")
     grants.allow([at.execution(definition)], "states:DescribeExecution", "states:StopExecution")
     grants.allow([at.map_runs_execution(definition)], "states:RedriveExecution")
-    for field in ("ItemReader", "ResultWriter"):
+    for field, actions in _S3_ACTIONS.items():
+        part = as_dict(place.state.get(field))
+        resource = str(part.get("Resource", "")).rpartition(":")[2]
         if field in place.state:
-            note(place, f"what its {field} needs of S3 is not derived: add it to the policy")
+            if resource not in actions:
+                note(place, f"what its {field} needs is not derived: add it to the policy")
+            else:
+                _on_s3(grants, at, place, field, actions[resource], note)
 
 
-def _parameter(place: Place, name: str, default: str | None) -> str | None:
-    """A parameter of the call as it is written; None where it is known only when it runs."""
+# What a distributed Map does to read its items and to write its results, by Resource.
+_S3_ACTIONS: dict[str, dict[str, tuple[str, ...]]] = {
+    "ItemReader": {"getObject": ("s3:GetObject",), "listObjectsV2": ("s3:ListBucket",)},
+    "ResultWriter": {
+        "putObject": (
+            "s3:AbortMultipartUpload",
+            "s3:GetObject",
+            "s3:ListMultipartUploadParts",
+            "s3:PutObject",
+        )
+    },
+}
+
+
+def _on_s3(
+    grants: Grants, at: Resources, place: Place, field: str, actions: tuple[str, ...], note: _Note
+) -> None:
+    part = as_dict(place.state[field])
+    bucket = _parameter(place, "Bucket", None, part)
+    if bucket is None:
+        note(place, f"the bucket of its {field} is known only when it runs: add it to the policy")
+        return
+    arn = f"arn:{at.place.partition}:s3:::{bucket}"
+    if actions == ("s3:ListBucket",):
+        grants.allow([arn], *actions)
+        return
+    objects = "*"
+    if field == "ResultWriter" and (prefix := _parameter(place, "Prefix", None, part)):
+        objects = f"{prefix.strip('/')}/*"  # under names that Step Functions makes
+    elif as_dict(part.get("ReaderConfig")).get("InputType") != "MANIFEST":  # it names others
+        objects = _parameter(place, "Key", None, part) or "*"
+    grants.allow([f"{arn}/{objects}"], *actions)
+
+
+def _parameter(
+    place: Place, name: str, default: str | None, part: dict[str, Any] | None = None
+) -> str | None:
+    """A parameter of a state's call as it is written, or of a *part* of the state's.
+
+    None where it is known only when it runs.
+    """
     field = "Arguments" if place.language == "JSONata" else "Parameters"
-    given: dict[str, Any] = as_dict(place.state.get(field))
-    if f"{name}.$" in given or isinstance(place.state.get(field), str):
+    parameters = (place.state if part is None else part).get(field)
+    given: dict[str, Any] = as_dict(parameters)
+    if f"{name}.$" in given or isinstance(parameters, str):
         return None
     value = given.get(name, default)
     return value if isinstance(value, str) and not value.startswith("{%") else None
