@@ -100,6 +100,13 @@ def test_an_endpoint_that_is_not_there(environment: str) -> None:
     assert f"activity {environment}--shop-work" not in found
 
 
+def test_a_profile_that_does_not_exist(environment: str) -> None:
+    variables = {"ENVIRONMENT": environment, "URL": "http://127.0.0.1:9", "AWS_PROFILE": "nobody's"}
+    code, found = diagnosis(**variables)
+    assert code == 1
+    assert "nobody's" in found["backend"][0]["message"]
+
+
 def test_no_credentials_are_a_row_and_no_traceback(tmp_path: Path, environment: str) -> None:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     nowhere = {

@@ -15,8 +15,8 @@ from aiowfm import Engine, LocalBackend
 from aiowfm.health import Check, Diagnosis, Health
 from tests.aws.stub import FAILURE, OK, Answer, Fault, Stub, refusal, stub
 from tests.cli.examined_program import definitions
-from tests.ministack import REGION, MiniStack
-from tests.places import KEYS, OTHER_ROLE_ARN, Place, aws_place
+from tests.ministack import REGION, ROLE_ARN, MiniStack
+from tests.places import KEYS, OTHER_ROLE_ARN, Place
 
 pytestmark = pytest.mark.anyio
 
@@ -157,7 +157,7 @@ class TestCallbacks:
 
     @pytest.fixture
     async def place(self, ministack: MiniStack, environment: str) -> Place:
-        place = aws_place(ministack.url)
+        place = Place(ministack.backend(), ROLE_ARN, "", url=ministack.url)
         await engine_of(place.backend, environment).deploy()
         return place
 
@@ -311,6 +311,26 @@ async def test_who_may_not_look_is_told_so_and_the_rest_is_looked_at(server: Stu
     assert found.health is Health.UNKNOWN
     assert "aiowfm iam --role doctor" in found.advice
     assert by_subject(diagnosis)["state machine dev--flow--0--give"].health is not Health.UNKNOWN
+
+
+async def test_who_may_do_nothing_at_all_is_told_all_of_it(server: Stub) -> None:
+    scripted(server)
+    for operation in set(server.answers) - {"GetCallerIdentity"}:
+        server.answers[operation] = [DENIED]
+    diagnosis = await engine_of(server.backend(), text=PLAIN).diagnose()
+    assert problems(diagnosis) == {
+        f"states:{operation}"
+        for operation in server.answers
+        if operation
+        not in (
+            "GetCallerIdentity",
+            "DescribeActivity",
+            "DescribeStateMachine",
+            "ListTagsForResource",
+        )
+    }
+    looks = {each.subject for each in diagnosis if "may not look" in each.message}
+    assert looks == {"activity dev--shop-work", "state machine of flow"}
 
 
 @pytest.mark.parametrize("code", ["InvalidClientTokenId", "SignatureDoesNotMatch", "ExpiredToken"])

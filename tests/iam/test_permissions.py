@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ast
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
-import aioboto3
 import botocore.session
 import pytest
 from botocore import xform_name
@@ -21,8 +22,8 @@ from aiowfm.definitions import CALLBACK_RESOURCE, load_definitions
 from aiowfm.iam import Place, policies_for
 from tests.end_to_end.test_callbacks import waiting
 from tests.iam.evaluation import Need, actions, is_allowed, needs
-from tests.ministack import REGION, ROLE_ARN, MiniStack
-from tests.places import ACCOUNT_ID, KEYS, OTHER_ROLE_ARN
+from tests.ministack import REGION, ROLE_ARN, MiniStack, session
+from tests.places import ACCOUNT_ID, OTHER_ROLE_ARN
 
 pytestmark = [pytest.mark.anyio, pytest.mark.aws]
 
@@ -39,15 +40,15 @@ SELDOM = {
 
 @dataclass
 class Calls:
-    """A session, and what was called through it."""
+    """A session that notes what is called through it."""
 
     needs: set[Need] = field(default_factory=set)
 
-    def session(self) -> Any:
-        session = aioboto3.Session(region_name=REGION, **KEYS)
-        events = session._session.get_component("event_emitter")
-        events.register("before-parameter-build", self._note)
-        return session
+    @asynccontextmanager
+    async def client(self, service_name: str, **options: Any) -> AsyncIterator[Any]:
+        async with session().client(service_name, **options) as made:
+            made.meta.events.register("before-parameter-build", self._note)
+            yield made
 
     def _note(self, params: Mapping[str, Any], model: Any, **_: Any) -> None:
         self.needs.update(needs(model.service_model.service_name, model.name, params))
@@ -81,7 +82,7 @@ def engine_of(
         app="shop",
         environment=environment,
         definitions=json.dumps(definitions(result)),
-        backend=server.backend(session=calls.session(), account_id=ACCOUNT_ID, role_arn=role_arn),
+        backend=server.backend(session=calls, account_id=ACCOUNT_ID, role_arn=role_arn),
         grace_seconds=0.1,
         **options,
     )
@@ -203,6 +204,22 @@ def test_policies_allow_what_is_called_anywhere_and_nothing_else() -> None:
         for name in ("worker", "finalizer", "deployer", "doctor"):
             allowed |= actions(policy(engine, name))
     assert allowed == called
+
+
+def test_the_page_on_aws_lists_what_the_program_may_do() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "aws.md").read_text()
+    section = page.partition("## Permissions")[2].partition("\n## ")[0]
+    listed = set(re.findall(r"`(?:\w+:)?([A-Z]\w+)`", section)) - {
+        "A",
+        "R",
+        "NS",
+        "APP",
+        "PassedToService",
+    }
+    engine = Engine(app="shop", environment="dev", definitions=definitions_of(-1))
+    engine.task("work")(work)
+    allowed = {action.partition(":")[2] for action in actions(policy(engine, "worker"))}
+    assert listed == allowed | {"GetCallerIdentity"}
 
 
 def definitions_of(version: int) -> str:

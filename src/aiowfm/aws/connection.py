@@ -22,7 +22,7 @@ from aiohttp import AddrInfoType
 
 from aiowfm.aws.activities import AwsActivities, AwsTaskReporter, AwsTaskSource
 from aiowfm.aws.arns import Arns
-from aiowfm.aws.backend import SERVICES, ClientSession
+from aiowfm.aws.backend import ClientSession
 from aiowfm.aws.callbacks import AwsCallbackStorage
 from aiowfm.aws.clients import CallbackClients, LazyClient
 from aiowfm.aws.diagnostics import AwsDiagnostics
@@ -103,6 +103,11 @@ async def connected(
         control = await opened("stepfunctions", control_config())
         logger.info("Connected to Step Functions in %s", region)
         arns = Arns(region=region, account_id=account_id, ask_account_id=ask_account_id)
+        callbacks = CallbackClients(
+            receives=LazyClient(partial(opened, "sqs", receive_config())),
+            sqs=LazyClient(partial(opened, "sqs", control_config())),
+            dynamodb=LazyClient(partial(opened, "dynamodb", control_config())),
+        )
         yield AwsConnection(
             tasks=AwsTaskSource(polls),
             reporter=AwsTaskReporter(control),
@@ -110,14 +115,15 @@ async def connected(
             state_machines=AwsStateMachines(control, arns, role_arn),
             machine_versions=AwsMachineVersions(control),
             executions=AwsExecutions(control, arns),
-            callback_clients=CallbackClients(
-                receives=LazyClient(partial(opened, "sqs", receive_config())),
-                sqs=LazyClient(partial(opened, "sqs", control_config())),
-                dynamodb=LazyClient(partial(opened, "dynamodb", control_config())),
-            ),
+            callback_clients=callbacks,
             arns=arns,
             diagnostics=AwsDiagnostics(
-                {each: LazyClient(partial(opened, each, probe_config())) for each in SERVICES},
+                {
+                    "dynamodb": callbacks.dynamodb,
+                    "sqs": callbacks.sqs,
+                    "stepfunctions": LazyClient(partial(opened, "stepfunctions", probe_config())),
+                    "sts": LazyClient(partial(opened, "sts", probe_config())),
+                },
                 arns=arns,
                 account_id=account_id,
                 role_arn=role_arn,
