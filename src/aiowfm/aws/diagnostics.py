@@ -6,9 +6,11 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from email.utils import parsedate_to_datetime
+from functools import cache
 from typing import Any
 
 import botocore.session
+from anyio import to_thread
 from botocore.exceptions import ClientError
 
 from aiowfm.asl.findings import did_you_mean
@@ -59,7 +61,9 @@ class AwsDiagnostics:
     async def connection(self) -> Connection:
         """Region, credentials, account, Step Functions and the clock."""
         states = await self._clients["stepfunctions"]()
-        checks = [_region(states.meta.region_name)]
+        region = states.meta.region_name
+        known = await to_thread.run_sync(_regions, partition_of(region))  # reads a long file
+        checks = [_region(region, known)]
         credentials = await self._credentials()
         checks += credentials
         error, metadata = await _reached(states)
@@ -167,13 +171,20 @@ def dead_letters(queue: str, count: int) -> Check:
     )
 
 
-def _region(region: str) -> Check:
-    partition = partition_of(region)
-    known = botocore.session.Session().get_available_regions(
+@cache
+def _regions(partition: str) -> Sequence[str]:
+    """Those that botocore knows."""
+    found: Sequence[str] = botocore.session.Session().get_available_regions(
         "stepfunctions", partition_name=partition
     )
+    return found
+
+
+def _region(region: str, known: Sequence[str]) -> Check:
     if region in known:
-        return Check(subject="region", health=Health.OK, message=f"{region} ({partition})")
+        return Check(
+            subject="region", health=Health.OK, message=f"{region} ({partition_of(region)})"
+        )
     return Check(
         subject="region",
         health=Health.WARNING,
