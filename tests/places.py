@@ -91,8 +91,8 @@ class LocalPlace(Place):
     async def call(self, operation: str, **request: Any) -> Any:
         assert isinstance(self.backend, NotingBackend)
         local = self.backend.local
-        async with local.open(max_polls=0):
-            return await local._service.call(operation, request)
+        async with local.open(max_polls=0) as opened:
+            return await opened.service.call(operation, request)
 
 
 class NotingBackend:

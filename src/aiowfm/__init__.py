@@ -38,6 +38,7 @@ from aiowfm.errors import (
     UsageError,
     WorkflowExistsError,
     WorkflowNotFoundError,
+    WorkflowNotResumableError,
 )
 from aiowfm.health import Check, Diagnosis, Health
 from aiowfm.lifecycle import EngineState
@@ -47,9 +48,13 @@ from aiowfm.tasks import CallNext, CancelReason, Middleware, TaskContext, curren
 from aiowfm.waits import Acceptance, Delivery, WaitStatus
 from aiowfm.worker.statistics import TaskStats
 from aiowfm.workflows import (
+    Attempt,
+    Cause,
     Change,
     DeploymentPlan,
+    Job,
     MachineChange,
+    Repair,
     ResourceChange,
     Workflow,
     WorkflowStatus,
@@ -60,6 +65,7 @@ __all__ = [
     "AcceptedResult",
     "AccessDeniedError",
     "AiowfmError",
+    "Attempt",
     "AwsBackend",
     "Backend",
     "BackendError",
@@ -69,6 +75,7 @@ __all__ = [
     "CallbackStats",
     "CallbackTask",
     "CancelReason",
+    "Cause",
     "Change",
     "Check",
     "ConfigError",
@@ -89,6 +96,7 @@ __all__ = [
     "HandlerTypeError",
     "Health",
     "InvalidLinkError",
+    "Job",
     "LocalBackend",
     "MachineChange",
     "Middleware",
@@ -97,6 +105,7 @@ __all__ = [
     "PayloadError",
     "PayloadTooLargeError",
     "Problem",
+    "Repair",
     "ResourceChange",
     "TaskContext",
     "TaskError",
@@ -110,6 +119,7 @@ __all__ = [
     "WorkflowDefinition",
     "WorkflowExistsError",
     "WorkflowNotFoundError",
+    "WorkflowNotResumableError",
     "WorkflowStatus",
     "current_task",
 ]

@@ -14,8 +14,8 @@ from aiowfm.definitions import (
     DefinitionRegistry,
     has_callbacks,
     least_heartbeats,
+    own_tasks,
 )
-from aiowfm.definitions.checks import own_tasks
 from aiowfm.doctor import Examination, Role
 from aiowfm.errors import AiowfmError
 from aiowfm.health import Check, Diagnosis, Health
@@ -33,6 +33,7 @@ from aiowfm.workflows import (
     DeploymentPlan,
     Deployments,
     Listing,
+    Owners,
     Rollout,
     Workflows,
 )
@@ -199,9 +200,12 @@ class Assembly:
         )
 
     def _workflows(self, opened: OpenBackend, deployments: Deployments) -> Workflows:
+        owners = Owners(opened.state_machines, config=self.config)
         listing = Listing(
             opened.state_machines,
             opened.executions,
+            owners,
+            search=opened.search,
             config=self.config,
             find_definition=self.definitions.get,
         )
@@ -209,6 +213,7 @@ class Assembly:
             opened.executions,
             deployments,
             listing,
+            owners,
             config=self.config,
             find_definition=self.definitions.get,
         )
@@ -224,6 +229,7 @@ class Assembly:
             create_again=functools.partial(self._create_again, opened.activities),
             heartbeat_seconds=least_heartbeats(definitions, self.compiler_options()),
             middlewares=tuple(self.middlewares),
+            recalls=opened.recalls,
         )
 
     async def _create_again(self, activities: Activities, task: str) -> None:

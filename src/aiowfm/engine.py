@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from functools import partial
 from types import TracebackType
 from typing import Self, TypeVar, Unpack
@@ -23,9 +22,11 @@ from aiowfm.definitions import (
     WorkflowDefinition,
     check_for_engine,
     has_callbacks,
+    problems_for_engine,
+    unused_tasks,
 )
 from aiowfm.doctor import Role
-from aiowfm.errors import UsageError
+from aiowfm.errors import Problem
 from aiowfm.health import Diagnosis
 from aiowfm.lifecycle import EngineState, Life, Lifecycle, unwrapping
 from aiowfm.local import LocalBackend
@@ -35,16 +36,14 @@ from aiowfm.tasks.handlers import HeartbeatMode
 from aiowfm.tasks.middleware import Middleware, check_middleware
 from aiowfm.tasks.registry import TaskRegistry
 from aiowfm.worker.statistics import TaskStats
-from aiowfm.workflows import DeploymentPlan, Workflow, Workflows, WorkflowStatus
+from aiowfm.workflows import DeploymentPlan, WorkflowCalls, Workflows
 
 Result = TypeVar("Result")
 HandlerT = TypeVar("HandlerT", bound=Callable[..., object])  # arity is checked at registration
 MiddlewareT = TypeVar("MiddlewareT", bound=Middleware)
 
-_NO_INPUT: dict[str, object] = {}
 
-
-class Engine:
+class Engine(WorkflowCalls):
     """Runs workflows: their definitions, their task handlers, and a backend to run on."""
 
     def __init__(
@@ -95,6 +94,7 @@ class Engine:
         self._handlers = TaskRegistry(partial(activity_name, environment, app))
         self._middlewares: list[Middleware] = []
         self._lifecycle = Lifecycle()
+        super().__init__(self._lifecycle, self._running, self.get_definition)
         self._parts: Parts | None = None  # of the life that is, or was last
         self._works = True
         self._deploys = False
@@ -213,6 +213,21 @@ class Engine:
             UnknownDefinitionError: there is none.
         """
         return self._definitions.find(name)
+
+    def check(self, definitions: Iterable[WorkflowDefinition]) -> list[Problem]:
+        """What keeps *definitions* from being used by this engine, and handlers that nothing uses.
+
+        Nothing is started and nothing asked. What is wrong with the definitions themselves is
+        said when they are loaded.
+
+        Args:
+            definitions: Those to check; a handler that only the engine's own use is used.
+        """
+        checked = tuple(definitions)
+        problems = problems_for_engine(checked, self.config.environment, self._handlers)
+        for name in unused_tasks((*checked, *self.definitions), self._handlers):
+            problems.append(self._handlers.unused(name))
+        return problems
 
     def add_definition(self, definition: WorkflowDefinition) -> None:
         """Add a definition, or replace one whose version is -1.
@@ -341,84 +356,6 @@ class Engine:
             return EngineStats(tasks=dict.fromkeys(self._handlers, TaskStats()))
         return self._parts.stats()
 
-    # Workflows.
-
-    async def start_workflow(
-        self, name: str, input: object = _NO_INPUT, *, id_suffix: str | None = None
-    ) -> Workflow:
-        """Start a workflow.
-
-        Args:
-            name: Its definition.
-            input: Any JSON value or a pydantic model, at most 262,144 bytes as JSON.
-            id_suffix: The end of its id. The same suffix and input give back the workflow
-                that was started before, running or finished. None: random.
-
-        Raises:
-            UnknownDefinitionError: no such definition.
-            NotJsonError: the input has no JSON form.
-            PayloadTooLargeError: the input is too large.
-            WorkflowExistsError: the suffix was used with another input.
-            DefinitionChangedError: the deployed state machine differs and may not change.
-        """
-        workflows = self._running("start_workflow()")
-        definition = self.get_definition(name)
-        return await self._call(workflows.start(definition, input, id_suffix))
-
-    async def get_workflow(self, id: str) -> Workflow:
-        """Show a workflow.
-
-        Raises:
-            WorkflowNotFoundError: there is none of this id, or it is not an id.
-        """
-        return await self._call(self._running("get_workflow()").get(id))
-
-    async def list_workflows(
-        self, name: str, *, status: WorkflowStatus | str | None = None, limit: int | None = None
-    ) -> AsyncIterator[Workflow]:
-        """The workflows of all versions of a definition, newest first, paged lazily.
-
-        Args:
-            name: The definition; it may be one that the engine does not know any more.
-            status: Only those; `failed` includes timed out ones.
-            limit: At most so many.
-        """
-        workflows = self._running("list_workflows()")
-        life = self._lifecycle.require_life("list_workflows()")
-        wanted = None if status is None else _status(status)
-        async with aclosing(workflows.list(name, wanted, limit)) as found:
-            while (workflow := await life.call(anext(found, None))) is not None:
-                yield workflow
-
-    async def wait(self, id: str, *, timeout: float | None = None) -> Workflow:
-        """Wait until a workflow is in a final state.
-
-        Args:
-            id: The workflow.
-            timeout: Seconds to wait at most; None: as long as it takes.
-
-        Raises:
-            TimeoutError: it is not finished yet.
-            WorkflowNotFoundError: there is none of this id, or it is not an id.
-        """
-        workflows = self._running("wait()")
-        if timeout is None:
-            return await self._call(workflows.wait(id))
-        with anyio.fail_after(timeout):
-            return await self._call(workflows.wait(id))
-
-    async def cancel_workflow(self, id: str, *, reason: str = "") -> None:
-        """Cancel a running workflow; one that has finished stays as it is.
-
-        Args:
-            id: The workflow.
-            reason: For people; becomes its `cause`.
-
-        Raises:
-            WorkflowNotFoundError: there is none of this id, or it is not an id.
-        """
-        await self._call(self._running("cancel_workflow()").cancel(id, reason))
-
     # How it lives.
 
     async def _live(self, life: Life) -> None:
@@ -460,11 +397,3 @@ class Engine:
     def _known_tasks(self) -> TaskRegistry | None:
         """The tasks that definitions may name; None where others handle them."""
         return self._handlers if self._works else None
-
-
-def _status(status: str) -> WorkflowStatus:
-    try:
-        return WorkflowStatus(status)
-    except ValueError as exc:
-        known = ", ".join(WorkflowStatus)
-        raise UsageError(f"there is no status {status!r}; one of {known}") from exc

@@ -75,7 +75,7 @@ def test_an_engine_says_what_is_compiled_in(file: str) -> None:
         pytest.param(["two.yml", "one", "--region", "x/y"], 2, "not a region", id="region"),
         pytest.param(["two.yml", "one", "--account-id", "1"], 2, "not 12 digits", id="account"),
         pytest.param(["two.yml", "one", "--app", "a--b"], 1, "app: ", id="app"),
-        pytest.param(["two.yml", "one", "--handlers", "x"], 1, "module:engine", id="handlers"),
+        pytest.param(["two.yml", "one", "--handlers", "x"], 2, "module:engine", id="handlers"),
         pytest.param(
             ["two.yml", "one", "--handlers", "x:y", "--app", "a"], 2, "of its own", id="both ways"
         ),

@@ -119,7 +119,7 @@ def test_processes_that_deploy_at_once_settle_it(
 def test_a_place_without_an_engine_is_a_line_and_no_traceback() -> None:
     program = [sys.executable, "-m", "aiowfm", "deploy", "nothing.like.this:engine"]
     done = subprocess.run(program, capture_output=True, text=True)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stderr.startswith("aiowfm: there is no module 'nothing', neither")
     assert done.stderr.count("\n") == 1
 

@@ -143,10 +143,10 @@ async def test_a_file_is_looked_into_and_not_made(tmp_path: Path) -> None:
 async def test_dead_letters_of_an_embedded_backend_are_told(tmp_path: Path) -> None:
     backend = LocalBackend(tmp_path / "shop.db")
     async with backend.open(max_polls=0) as opened:
-        queues = opened.diagnostics._service.queues
+        queues = opened.service.queues
         url = await opened.callbacks("dev--shop-callbacks").queue_url()
         queues.send(f"{url}-dlq", "lost")
-        await opened.diagnostics._service.flushed()
+        await opened.service.flushed()
     diagnosis = await engine_of(backend, provision="create").diagnose()
     assert problems(diagnosis) == {"dead-letter queue dev--shop-callbacks-dlq"}
 
@@ -212,6 +212,14 @@ class TestCallbacks:
         assert found[f"dead-letter queue {name}-dlq"].message.startswith("2 messages are in it")
         assert found[f"queue {name}"].health is Health.WARNING
         assert "VisibilityTimeout 5" in found[f"queue {name}"].message
+
+    async def test_a_queue_without_a_redrive_policy(self, place: Place, environment: str) -> None:
+        name = f"{environment}--shop-callbacks"
+        sqs = self.client(place, "sqs")
+        url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
+        sqs.set_queue_attributes(QueueUrl=url, Attributes={"RedrivePolicy": ""})
+        diagnosis = await engine_of(place.backend, environment, provision="create").diagnose()
+        assert problems(diagnosis) == {f"redrive policy {name}"}
 
     async def test_another_role_is_told(self, place: Place, environment: str) -> None:
         backend = place.backend

@@ -37,7 +37,7 @@ from tests.ministack import ROLE_ARN, MiniStack
 from tests.serve.conftest import CLIENT
 from tests.serve.test_files import Server
 
-CALLBACKS = int(os.environ.get("AIOWFM_FAULT_CALLBACKS", "48"))
+CALLBACKS = int(os.environ.get("AIOWFM_FAULT_CALLBACKS", "42"))
 REGION = "us-east-1"
 QUICK = (Fault.THROTTLED, Fault.FAILED, Fault.RESET_BEFORE, Fault.RESET_AFTER)
 ENDED = {"TaskSucceeded", "TaskFailed", "TaskTimedOut"}

@@ -32,7 +32,6 @@ PLACE = Place(partition="aws", region=REGION, account_id=ACCOUNT_ID, role_arn=RO
 # Seldom called, or not to be had from an emulator: see the test of all operations.
 SELDOM = {
     "states:DeleteStateMachineVersion",  # of versions older than 15 days
-    "states:GetExecutionHistory",
     "states:RedriveExecution",
     "sqs:ChangeMessageVisibility",  # when the table cannot be reached
 }
@@ -107,8 +106,8 @@ def check(document: Mapping[str, Any], calls: Calls, seldom: set[str] = SELDOM) 
     assert actions(document) - called - seldom == set(), "more is allowed than is needed"
 
 
-async def use(engine: Engine, key: str) -> None:
-    """All that a program does."""
+async def use(engine: Engine, key: str) -> str:
+    """All that a program does; the id of a workflow."""
     first = await engine.start_workflow("approve", {"id": key})
     await waiting(engine, key)
     await engine.finalizer.success(key, {})
@@ -120,6 +119,7 @@ async def use(engine: Engine, key: str) -> None:
     listed = [each.id async for each in engine.list_workflows("approve", limit=1)]
     assert listed == [other.id]
     await engine.cancel_workflow(other.id)
+    return first.id
 
 
 async def work(input: dict[str, str], ctx: TaskContext) -> None:
@@ -145,11 +145,14 @@ async def test_a_worker_may_do_what_it_does(
     calls = Calls()
     engine = engine_of(ministack, environment, calls, provision=provision)
     async with engine:
-        await use(engine, "key")
+        id = await use(engine, "key")
         if provision == "create":
             (changed,) = load_definitions(definitions("new")[1])
             engine.add_definition(changed)
             await engine.start_workflow("flow", {"outcome": "succeeded"})
+    await engine.start(worker=False)  # it has to ask now whose workflow it is
+    assert (await engine.get_workflow(id, jobs=True)).jobs
+    await engine.stop()
     check(policy(engine, "worker"), calls)
 
 
@@ -219,7 +222,7 @@ def test_the_page_on_aws_lists_what_the_program_may_do() -> None:
     engine = Engine(app="shop", environment="dev", definitions=definitions_of(-1))
     engine.task("work")(work)
     allowed = {action.partition(":")[2] for action in actions(policy(engine, "worker"))}
-    assert listed == allowed | {"GetCallerIdentity"}
+    assert listed == allowed | {"GetCallerIdentity", "Decrypt", "GenerateDataKey"}
 
 
 def definitions_of(version: int) -> str:

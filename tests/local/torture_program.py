@@ -207,6 +207,8 @@ class Opened:
         self.machine_versions = opened.machine_versions
         self.executions = opened.executions
         self.diagnostics = opened.diagnostics
+        self.search = opened.search
+        self.recalls = opened.recalls
         self.callbacks = opened.callbacks
         self.now = opened.now
 

@@ -13,9 +13,9 @@ from aiowfm.config import EngineConfig
 from aiowfm.definitions import CompilerOptions, WorkflowDefinition
 from aiowfm.errors import AccessDeniedError, BackendError, BackendUnavailableError
 from aiowfm.names import StateMachineArn
+from aiowfm.testing import VIRTUAL_TIME
 from aiowfm.workflows import Change, Comparison, Deployments
 from aiowfm.workflows.comparison import HASH_TAG
-from tests.virtual_time import VIRTUAL_TIME
 from tests.workflows.machines import ARN, ROLE, Machines, refused
 
 pytestmark = pytest.mark.anyio

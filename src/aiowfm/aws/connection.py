@@ -57,6 +57,8 @@ class AwsConnection:
     callback_clients: CallbackClients
     arns: Arns
     diagnostics: AwsDiagnostics
+    search: None = None  # Step Functions has no search
+    recalls: None = None  # nor does it tell workers what it has given up
 
     def callbacks(self, name: str) -> AwsCallbackStorage:
         return AwsCallbackStorage(name, self.callback_clients, self.arns)

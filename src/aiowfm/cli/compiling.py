@@ -9,7 +9,7 @@ import typer
 
 from aiowfm.aws.arns import partition_of
 from aiowfm.cli.choosing import FileArgument, NameArgument, chosen
-from aiowfm.cli.loading import load_engine
+from aiowfm.cli.loading import METAVAR, load_engine
 from aiowfm.cli.refusals import refusals
 from aiowfm.config import EngineConfig
 from aiowfm.definitions import CompilerOptions, compile_definition, deployed_text
@@ -31,7 +31,7 @@ def compile_(
     handlers: Annotated[
         str | None,
         typer.Option(
-            metavar="MODULE:ENGINE",
+            metavar=METAVAR,
             help="An engine whose application, environment, options and handlers count.",
         ),
     ] = None,

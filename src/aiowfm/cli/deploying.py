@@ -9,7 +9,7 @@ from typing import Annotated
 import anyio
 import typer
 
-from aiowfm.cli.loading import load_engine
+from aiowfm.cli.loading import EngineArgument, load_engine
 from aiowfm.cli.refusals import refusals
 from aiowfm.engine import Engine
 from aiowfm.workflows import Change, DeploymentPlan, MachineChange, ResourceChange
@@ -28,13 +28,7 @@ _COLOURS = {"+": typer.colors.GREEN, "-": typer.colors.RED, "@": typer.colors.CY
 
 
 def deploy(
-    engine: Annotated[
-        str,
-        typer.Argument(
-            metavar="MODULE:ENGINE",
-            help="An Engine, or a function without arguments that makes it.",
-        ),
-    ],
+    engine: EngineArgument,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only show what would change.")
     ] = False,

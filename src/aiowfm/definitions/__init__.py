@@ -1,7 +1,9 @@
 """What the user gave: from YAML to a checked model to the language that is deployed."""
 
+from aiowfm.definitions.advice import unused_tasks
 from aiowfm.definitions.callbacks import CALLBACK_RESOURCE, has_callbacks
 from aiowfm.definitions.checks import (
+    own_tasks,
     problems_for_names,
     resource_names,
     unknown_resources,
@@ -20,7 +22,18 @@ from aiowfm.definitions.loader import (
     check_definitions,
     load_definitions,
 )
-from aiowfm.definitions.registry import DefinitionRegistry, check_for_engine
+from aiowfm.definitions.registry import (
+    DefinitionRegistry,
+    check_for_engine,
+    problems_for_engine,
+)
+from aiowfm.definitions.resuming import (
+    ResumedDefinition,
+    ResumedInput,
+    read_resumed_input,
+    resumed,
+    resumed_input,
+)
 
 __all__ = [
     "CALLBACK_RESOURCE",
@@ -28,6 +41,8 @@ __all__ = [
     "DefinitionRegistry",
     "DefinitionSource",
     "DefinitionSources",
+    "ResumedDefinition",
+    "ResumedInput",
     "WorkflowDefinition",
     "check_definitions",
     "check_for_engine",
@@ -37,8 +52,14 @@ __all__ = [
     "least_heartbeats",
     "load_definitions",
     "located",
+    "own_tasks",
+    "problems_for_engine",
     "problems_for_names",
+    "read_resumed_input",
     "resource_names",
+    "resumed",
+    "resumed_input",
     "stripped",
     "unknown_resources",
+    "unused_tasks",
 ]

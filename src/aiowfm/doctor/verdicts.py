@@ -21,6 +21,13 @@ def of_resource(found: ResourceChange, provision: Provision) -> Check:
             message="the table lacks this index",
             advice="add it as the documentation has it, or delete the table to have it made",
         )
+    if found.kind.startswith("redrive policy"):
+        return Check(
+            subject=subject,
+            health=Health.PROBLEM,
+            message="the queue has none: what cannot be dealt with is received for ever",
+            advice="give the queue its dead-letter queue, or delete it to have it made anew",
+        )
     if found.kind.startswith("time to live"):
         return Check(
             subject=subject,

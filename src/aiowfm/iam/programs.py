@@ -20,6 +20,7 @@ def worker(at: Resources, provision: Provision) -> Grants:
     grants.allow(at.handled_activities, "states:GetActivityTask")
     grants.allow(ANY, *_REPORTS, "states:ListStateMachines")
     grants.allow(at.machines, "states:StartExecution", "states:ListExecutions")
+    grants.allow(at.machines, *_LOOK_AT_MACHINES)  # whose workflows are whose
     grants.allow(
         at.executions,
         "states:DescribeExecution",
@@ -112,6 +113,7 @@ def _use_callbacks(grants: Grants, at: Resources, provision: Provision) -> None:
 def _provision_callbacks(grants: Grants, at: Resources, provision: Provision) -> None:
     if provision != "none":
         grants.allow(at.queues, "sqs:GetQueueUrl")
+        grants.allow([at.queue], "sqs:GetQueueAttributes")
         grants.allow([at.table], "dynamodb:DescribeTable", "dynamodb:DescribeTimeToLive")
     if provision == "create":
         grants.allow(at.queues, "sqs:CreateQueue", "sqs:GetQueueAttributes", "sqs:TagQueue")

@@ -8,21 +8,23 @@ import os
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from typing import get_args
 
 import anyio
 
 from aiowfm import ports
 from aiowfm.errors import ConfigError, EngineStateError
+from aiowfm.local import histories
 from aiowfm.local.callbacks import LocalCallbackStorage
 from aiowfm.local.diagnostics import LocalDiagnostics
 from aiowfm.local.errors import translated
 from aiowfm.local.retention import DEFAULT_SECONDS
-from aiowfm.local.runs import Run
+from aiowfm.local.runs import shown
+from aiowfm.local.searches import LocalSearch, of_machine
 from aiowfm.local.service import Service
 from aiowfm.local.state_machines import LocalMachineVersions, LocalStateMachines
 from aiowfm.local.storage.database import MEMORY, Database, Durability
+from aiowfm.local.tokens import TaskId
 from aiowfm.names import ActivityArn, ExecutionArn, StateMachineArn
 
 LISTED_AT_ONCE = 100
@@ -129,7 +131,11 @@ class LocalBackend:
 
 
 class OpenLocalBackend:
-    """A local backend in use."""
+    """A local backend in use.
+
+    Attributes:
+        service: What it is made of.
+    """
 
     def __init__(self, service: Service) -> None:
         self.tasks = LocalTasks(service)
@@ -139,13 +145,15 @@ class OpenLocalBackend:
         self.machine_versions = LocalMachineVersions(service)
         self.executions = LocalExecutions(service)
         self.diagnostics = LocalDiagnostics(service)
-        self._service = service
+        self.search = LocalSearch(service)
+        self.recalls = LocalRecalls(service)
+        self.service = service
 
     def callbacks(self, name: str) -> LocalCallbackStorage:
-        return LocalCallbackStorage(self._service, name)
+        return LocalCallbackStorage(self.service, name)
 
     def now(self) -> float:
-        return self._service.now()
+        return self.service.now()
 
 
 class LocalTasks:
@@ -173,6 +181,22 @@ class LocalTasks:
     async def heartbeat(self, token: ports.TaskToken) -> None:
         with translated("SendTaskHeartbeat"):
             await self._service.send_task_heartbeat(token)
+
+
+class LocalRecalls:
+    """Tasks whose workers want to know when nobody waits for them any more."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._tasks: dict[ports.TaskToken, TaskId] = {}  # reading a token takes longer
+
+    def expect(self, token: ports.TaskToken, call: Callable[[], None]) -> None:
+        self._tasks[token] = self._service.expect_recall(token, call)
+
+    def forget(self, token: ports.TaskToken) -> None:
+        task = self._tasks.pop(token, None)
+        if task is not None:
+            self._service.activities.forget_recall(task)
 
 
 class LocalActivities:
@@ -205,19 +229,29 @@ class LocalExecutions:
     async def start(self, machine: StateMachineArn, name: str, input: str) -> ports.Execution:
         with translated("StartExecution"):
             run = await self._service.start_execution(machine, name, input)
-            return _execution(run, with_data=True)
+            return shown(run, with_data=True)
 
     async def describe(self, arn: ExecutionArn) -> ports.Execution:
         with translated("DescribeExecution"):
-            return _execution(await self._service.describe_execution(arn), with_data=True)
+            return shown(await self._service.describe_execution(arn), with_data=True)
 
     async def finished(self, arn: ExecutionArn) -> ports.Execution:
         with translated("DescribeExecution"):
-            return _execution(await self._service.execution_finished(arn), with_data=True)
+            return shown(await self._service.execution_finished(arn), with_data=True)
 
     async def stop(self, arn: ExecutionArn, cause: str) -> None:
         with translated("StopExecution"):
             await self._service.stop_execution(arn, None, cause or None)
+
+    async def redrive(self, arn: ExecutionArn) -> None:
+        with translated("RedriveExecution"):
+            await self._service.redrive_execution(arn)
+
+    def history(self, arn: ExecutionArn) -> AsyncIterator[ports.ExecutionEvent]:
+        return histories.events(self._service, arn)
+
+    def follow(self, arn: ExecutionArn) -> AsyncIterator[ports.ExecutionEvent]:
+        return histories.followed(self._service, arn)
 
     async def list(
         self, machine: str, status: ports.ExecutionStatus | None
@@ -225,28 +259,12 @@ class LocalExecutions:
         found = self._service.machines.find(machine)
         last = 1 << 62
         while found is not None:
+            ((where, values),) = of_machine(found.id, status and status.value).items()
             runs = await self._service.executions.select(
-                "map_run IS NULL AND machine = ? AND number < ? AND ifnull(?, status) = status",
-                (found.id, last, status and status.value),
-                limit=LISTED_AT_ONCE,
+                f"{where} AND number < ?", (*values, last), limit=LISTED_AT_ONCE
             )
             for run in runs:
-                yield _execution(run, with_data=False)
+                yield shown(run, with_data=False)
             if len(runs) < LISTED_AT_ONCE:
                 return
             last = runs[-1].number
-
-
-def _execution(run: Run, *, with_data: bool) -> ports.Execution:
-    output = run.output if with_data else None
-    return ports.Execution(
-        arn=run.arn,
-        name=run.name,
-        status=ports.ExecutionStatus(run.status),
-        started_at=datetime.fromtimestamp(run.started_at, UTC),
-        stopped_at=None if run.stopped_at is None else datetime.fromtimestamp(run.stopped_at, UTC),
-        input=run.input.text if with_data else None,
-        output=None if output is None else output.text,
-        error=run.error if with_data else None,
-        cause=run.cause if with_data else None,
-    )

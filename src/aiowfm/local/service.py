@@ -83,7 +83,7 @@ class Service:
             self.arns.prefix, self.store, self.machines, self.activities, now, self._mint.token
         )
         self.retention = Retention(self.store, self.executions, self.machines, now, retention)
-        self.queues = Queues(self.store)
+        self.queues = Queues(self.store, now)
         self.waits = Waits(self.store, now)
         self._is_loaded = False
         self.integrations = Integrations(self)
@@ -120,6 +120,7 @@ class Service:
             group.start_soon(self.executions.run)
             group.start_soon(self.retention.run)
             group.start_soon(self.waits.run)
+            group.start_soon(self.queues.run)
 
     async def close(self) -> None:
         """Keep all there is, and close a file."""
@@ -213,6 +214,15 @@ class Service:
     async def send_task_heartbeat(self, token: str) -> None:
         task = self._task(token)
         await self._finish_task(task, TaskHeartbeat(task.event_id))
+
+    def expect_recall(self, token: str, call: Callable[[], None]) -> TaskId:
+        """Call *call* when an activity's task is not awaited any more; which task that is."""
+        task = self._task(token)
+        if self.executions.awaits(task):
+            self.activities.expect_recall(task, call)
+        else:
+            call()
+        return task
 
     # State machines.
 

@@ -97,9 +97,9 @@ class Rollout:
             for kind, name in names.items()
         ]
         parts = missing - {f"{kind} {name}" for kind, name in names.items()}
-        of_table = f" of table {self._callbacks_name}"
+        # Such as "index due of table …" and "redrive policy of queue …".
         return known + [
-            _resource(part.removesuffix(of_table), self._callbacks_name, is_there=False)
+            _resource(part.rpartition(" of ")[0], self._callbacks_name, is_there=False)
             for part in sorted(parts)
         ]
 
