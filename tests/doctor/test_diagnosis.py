@@ -299,6 +299,19 @@ async def test_missing_permissions_are_told_one_by_one(server: Stub) -> None:
     assert "states:StartExecution" not in allowed
 
 
+async def test_what_is_tried_has_a_name_that_step_functions_takes(server: Stub) -> None:
+    scripted(server)
+    text = PLAIN.replace('"flow"', json.dumps("f" * 59)).replace('"give"', '"g"')
+    await engine_of(server.backend(), text=text, provision="create").diagnose()
+    (arn,) = [
+        request["stateMachineArn"]
+        for operation, request in server.requests
+        if operation == "StartExecution"
+    ]
+    name = arn.rpartition(":")[2]
+    assert name == f"dev--{'f' * 59}--0--aiowfm-docto"  # 80 characters
+
+
 async def test_a_finalizer_needs_no_permission_to_start_workflows(server: Stub) -> None:
     diagnosis = await examined(server, "finalizer", StartExecution=DENIED)
     assert diagnosis.is_healthy

@@ -12,7 +12,7 @@ from aiowfm.doctor.rates import rate_checks
 from aiowfm.doctor.verdicts import of_machine, of_resource
 from aiowfm.errors import AccessDeniedError, AiowfmError, DefinitionError
 from aiowfm.health import Check, Health
-from aiowfm.names import callbacks_name, state_machine_name
+from aiowfm.names import MAX_NAME_LENGTH, callbacks_name, state_machine_name
 from aiowfm.ports import Diagnostics
 from aiowfm.tasks.handlers import TaskHandler
 from aiowfm.workflows import Rollout
@@ -118,9 +118,10 @@ class Examination:
 
     def _absent(self, definition: WorkflowDefinition) -> str:
         """A state machine that the policies of this definition cover, and that does not exist."""
-        return state_machine_name(
+        name = state_machine_name(
             self._config.environment, definition.name, definition.version, NOBODY
         )
+        return name[:MAX_NAME_LENGTH]
 
     async def _looked(
         self, subject: str, look: Callable[[], Awaitable[Sequence[Check]]]
