@@ -58,3 +58,20 @@ class Connection:
 
     checks: tuple[Check, ...]
     is_usable: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueState:
+    """How the queue of callbacks and its dead-letter queue are.
+
+    Attributes:
+        waiting: Messages that wait to be received; None: there is no such queue.
+        hidden: Those that were received and are being worked on.
+        buried: Dead letters; None: there is no such queue.
+        differences: How the queue differs from what would have been made, in words.
+    """
+
+    waiting: int | None = None
+    hidden: int = 0
+    buried: int | None = None
+    differences: tuple[str, ...] = ()

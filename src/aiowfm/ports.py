@@ -29,7 +29,7 @@ from aiowfm.executions import ExecutionExistsError as ExecutionExistsError
 from aiowfm.executions import ExecutionStatus as ExecutionStatus
 from aiowfm.executions import NotRedrivableError as NotRedrivableError
 from aiowfm.executions import Search as Search
-from aiowfm.health import Check, Connection
+from aiowfm.health import Check, Connection, QueueState
 from aiowfm.names import ActivityArn, ExecutionArn, StateMachineArn
 from aiowfm.waits import TaskToken as TaskToken
 
@@ -336,8 +336,8 @@ class Diagnostics(Protocol):
         """Whether it can be used at all; faults are in what it returns."""
         ...
 
-    async def queues(self, name: str) -> Sequence[Check]:
-        """How the queue *name* of callbacks and its dead letters are, as far as they exist."""
+    async def queues(self, name: str) -> QueueState:
+        """How the queue *name* of callbacks and its dead-letter queue are."""
         ...
 
     async def permissions(

@@ -209,7 +209,7 @@ class TestCallbacks:
         diagnosis = await engine_of(place.backend, environment).diagnose()
         assert problems(diagnosis) == {f"dead-letter queue {name}-dlq"}
         found = by_subject(diagnosis)
-        assert found[f"dead-letter queue {name}-dlq"].message.startswith("2 messages are in it")
+        assert found[f"dead-letter queue {name}-dlq"].message.startswith("messages in it: 2;")
         assert found[f"queue {name}"].health is Health.WARNING
         assert "VisibilityTimeout 5" in found[f"queue {name}"].message
 
@@ -309,7 +309,7 @@ async def test_what_is_tried_has_a_name_that_step_functions_takes(server: Stub) 
         if operation == "StartExecution"
     ]
     name = arn.rpartition(":")[2]
-    assert name == f"dev--{'f' * 59}--0--aiowfm-docto"  # 80 characters
+    assert name == f"dev--{'f' * 59}--0--aiowfm-doct"  # 80 characters
 
 
 async def test_a_finalizer_needs_no_permission_to_start_workflows(server: Stub) -> None:

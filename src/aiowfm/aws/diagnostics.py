@@ -20,7 +20,7 @@ from aiowfm.aws.clients import LazyClient
 from aiowfm.aws.errors import translated
 from aiowfm.aws.probes import Probes
 from aiowfm.errors import AccessDeniedError, AiowfmError, BackendError
-from aiowfm.health import Check, Connection, Health
+from aiowfm.health import Check, Connection, Health, QueueState
 from aiowfm.names import dead_letters_name
 
 # Callbacks compare times of several machines, and requests carry theirs: AWS refuses those
@@ -83,30 +83,20 @@ class AwsDiagnostics:
         is_usable = credentials[0].health is not Health.PROBLEM
         return Connection(checks=tuple(checks), is_usable=is_usable)
 
-    async def queues(self, name: str) -> Sequence[Check]:
-        """What waits in the queue and among its dead letters, and how the queue differs."""
+    async def queues(self, name: str) -> QueueState:
+        """See `aiowfm.ports.Diagnostics`."""
         client = await self._clients["sqs"]()
         buried = await attributes_of(client, dead_letters_name(name))
         present = await attributes_of(client, name)
-        checks: list[Check] = []
-        if present is not None and buried is not None:
-            checks += [
-                Check(
-                    subject=f"queue {name}",
-                    health=Health.WARNING,
-                    message=f"it is used with {difference}",
-                    advice="change it, or delete the queue to have it made anew",
-                )
-                for difference in differences(wanted_attributes(buried["QueueArn"]), present)
-            ]
-        if present is not None:
-            waiting = present.get("ApproximateNumberOfMessages", "0")
-            hidden = present.get("ApproximateNumberOfMessagesNotVisible", "0")
-            message = f"{waiting} messages wait, and {hidden} are being worked on"
-            checks.append(Check(subject=f"queue {name}", health=Health.OK, message=message))
-        if buried is not None:
-            checks.append(dead_letters(name, int(buried.get("ApproximateNumberOfMessages", "0"))))
-        return checks
+        if present is None:
+            return QueueState(buried=_count(buried))
+        wanted = {} if buried is None else wanted_attributes(buried["QueueArn"])
+        return QueueState(
+            waiting=_count(present),
+            hidden=int(present.get("ApproximateNumberOfMessagesNotVisible", "0")),
+            buried=_count(buried),
+            differences=tuple(differences(wanted, present)),
+        )
 
     async def permissions(
         self, *, machines: Sequence[str], callbacks: str | None, consumes: bool
@@ -157,18 +147,10 @@ class AwsDiagnostics:
         return checks
 
 
-def dead_letters(queue: str, count: int) -> Check:
-    """How the dead-letter queue of *queue* is, with *count* messages in it."""
-    subject = f"dead-letter queue {dead_letters_name(queue)}"
-    if not count:
-        return Check(subject=subject, health=Health.OK, message="it is empty")
-    return Check(
-        subject=subject,
-        health=Health.PROBLEM,
-        message=f"{count} messages are in it: each is a task that waits until it times out",
-        advice="see in the logs why they could not be dealt with, and move them back to the queue"
-        " (aws sqs start-message-move-task)",
-    )
+def _count(attributes: Mapping[str, str] | None) -> int | None:
+    if attributes is None:
+        return None
+    return int(attributes.get("ApproximateNumberOfMessages", "0"))
 
 
 @cache

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from aiowfm.cli.loading import load_engine
+from aiowfm.cli.loading import EngineArgument, load_engine
 from aiowfm.cli.refusals import refusals
 from aiowfm.engine import Engine
 from aiowfm.health import Diagnosis, Health
@@ -42,13 +42,7 @@ class RoleOption(StrEnum):
 
 
 def doctor(
-    engine: Annotated[
-        str,
-        typer.Argument(
-            metavar="MODULE:ENGINE",
-            help="An Engine, or a function without arguments that makes it.",
-        ),
-    ],
+    engine: EngineArgument,
     role: Annotated[
         RoleOption,
         typer.Option(help="Whose permissions the credentials should have; doctor: only looks."),

@@ -10,14 +10,13 @@ from typing import Annotated
 import typer
 
 from aiowfm.aws.arns import partition_of
-from aiowfm.cli.loading import load_engine
+from aiowfm.cli.loading import EngineArgument, load_engine
+from aiowfm.cli.places import a_region, an_account_id
 from aiowfm.cli.refusals import refusals
 from aiowfm.engine import Engine
 from aiowfm.errors import UsageError
 from aiowfm.iam import Place, policies_for
 
-_REGION = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-_ACCOUNT_ID = re.compile(r"[0-9]{12}")
 _ROLE_ARN = re.compile(r"arn:(aws[a-z-]*):iam::([0-9]{12}):role/[\w+=,.@/-]+")
 
 
@@ -41,13 +40,7 @@ class PolicyName(StrEnum):
 
 
 def iam(
-    engine: Annotated[
-        str,
-        typer.Argument(
-            metavar="MODULE:ENGINE",
-            help="An Engine, or a function without arguments that makes it.",
-        ),
-    ],
+    engine: EngineArgument,
     role: Annotated[
         PolicyName | None,
         typer.Option(help="Print only this policy, as IAM takes it; without, all by name."),
@@ -55,9 +48,14 @@ def iam(
     provision: Annotated[
         ProvisionOption | None, typer.Option(help="Another than the engine's own.")
     ] = None,
-    region: Annotated[str | None, typer.Option(help="Another than the backend's.")] = None,
+    region: Annotated[
+        str | None, typer.Option(help="Another than the backend's.", callback=a_region)
+    ] = None,
     account_id: Annotated[
-        str | None, typer.Option(help="12 digits; those of the role's ARN unless given.")
+        str | None,
+        typer.Option(
+            help="12 digits; those of the role's ARN unless given.", callback=an_account_id
+        ),
     ] = None,
     role_arn: Annotated[
         str | None, typer.Option(help="The role of state machines; the backend's unless given.")
@@ -67,10 +65,6 @@ def iam(
 
     Nothing is asked of AWS. What cannot be derived is said on standard error.
     """
-    if region is not None and not _REGION.fullmatch(region):
-        raise typer.BadParameter("not a region like eu-central-1", param_hint="--region")
-    if account_id is not None and not _ACCOUNT_ID.fullmatch(account_id):
-        raise typer.BadParameter("not 12 digits", param_hint="--account-id")
     if role_arn is not None and not _ROLE_ARN.fullmatch(role_arn):
         raise typer.BadParameter(
             "not the ARN of a role like arn:aws:iam::123456789012:role/workflows",

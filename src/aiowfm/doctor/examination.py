@@ -9,7 +9,7 @@ from typing import Literal
 from aiowfm.config import EngineConfig
 from aiowfm.definitions import WorkflowDefinition, check_for_engine, has_callbacks
 from aiowfm.doctor.rates import rate_checks
-from aiowfm.doctor.verdicts import of_machine, of_resource
+from aiowfm.doctor.verdicts import of_machine, of_queues, of_resource
 from aiowfm.errors import AccessDeniedError, AiowfmError, DefinitionError
 from aiowfm.health import Check, Health
 from aiowfm.names import MAX_NAME_LENGTH, callbacks_name, state_machine_name
@@ -99,6 +99,9 @@ class Examination:
         async def storage() -> Sequence[Check]:
             return [of_resource(each, provision) for each in await rollout.callback_resources()]
 
+        async def queues() -> Sequence[Check]:
+            return list(of_queues(callbacks, await diagnostics.queues(callbacks)))
+
         async def permissions() -> Sequence[Check]:
             return await diagnostics.permissions(
                 machines=[self._absent(each) for each in self._definitions],
@@ -110,7 +113,7 @@ class Examination:
             yield f"activity {name}", partial(activity, name)
         if waits:
             yield f"queues and table {callbacks}", storage
-            yield f"queues {callbacks}", partial(diagnostics.queues, callbacks)
+            yield f"queues {callbacks}", queues
         for each in self._definitions:
             yield f"state machine of {each.name}", partial(machine, each)
         if self._role != "doctor":

@@ -10,10 +10,9 @@ from aiowfm.tasks.handlers import TaskHandler
 from aiowfm.worker.heartbeats import DEFAULT_HEARTBEAT_SECONDS, LONGEST_INTERVAL_SECONDS
 from aiowfm.worker.worker import most_polls, slot_limits
 
-# Step Functions' quotas of API actions per account, in large regions; they can be raised, and
-# elsewhere are a half or a third. GetActivityTask and SendTask… have these each.
+# Step Functions' quota of GetActivityTask, and of each SendTask…, per account in large regions,
+# beyond a burst of 3,000. It is lower elsewhere, and can be raised.
 QUOTA_PER_SECOND = 500
-BURST = 3_000
 MAX_POLLERS_PER_ACTIVITY = 1_000
 
 IDLE_POLL_SECONDS = 60.0  # GetActivityTask holds as long when there is no task

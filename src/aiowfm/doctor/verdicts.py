@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from aiowfm.config import Provision
-from aiowfm.health import Check, Health
+from aiowfm.health import Check, Health, QueueState
+from aiowfm.names import dead_letters_name
 from aiowfm.workflows import Change, MachineChange, ResourceChange
 
 DEPLOY = "run `aiowfm deploy`"
@@ -36,6 +39,32 @@ def of_resource(found: ResourceChange, provision: Provision) -> Check:
             advice="it is turned on when the engine starts" if provision == "create" else DEPLOY,
         )
     return _missing(subject, provision, "made when the engine starts")
+
+
+def of_queues(name: str, found: QueueState) -> Iterator[Check]:
+    """How the queue *name* of callbacks and its dead-letter queue are, as far as they exist."""
+    for difference in found.differences:
+        yield Check(
+            subject=f"queue {name}",
+            health=Health.WARNING,
+            message=f"it is used with {difference}",
+            advice="change it, or delete the queue to have it made anew",
+        )
+    if found.waiting is not None:
+        message = f"messages that wait: {found.waiting}, being worked on: {found.hidden}"
+        yield Check(subject=f"queue {name}", health=Health.OK, message=message)
+    subject = f"dead-letter queue {dead_letters_name(name)}"
+    if found.buried:
+        yield Check(
+            subject=subject,
+            health=Health.PROBLEM,
+            message=f"messages in it: {found.buried}; each is of a task that waits until it times"
+            " out",
+            advice="see in the logs why they could not be dealt with; on AWS, move them back to the"
+            " queue (aws sqs start-message-move-task)",
+        )
+    elif found.buried == 0:
+        yield Check(subject=subject, health=Health.OK, message="it is empty")
 
 
 def of_machine(found: MachineChange, provision: Provision) -> Check:

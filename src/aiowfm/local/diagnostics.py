@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from aiowfm.health import Check, Connection, Health
+from aiowfm.health import Check, Connection, Health, QueueState
 from aiowfm.local.service import Service
 from aiowfm.local.storage.database import MEMORY
 from aiowfm.names import dead_letters_name
@@ -33,26 +33,11 @@ class LocalDiagnostics:
             check = Check(subject="backend", health=Health.OK, message=message)
         return Connection(checks=(check,), is_usable=True)
 
-    async def queues(self, name: str) -> Sequence[Check]:
-        """What waits in the queue and among its dead letters."""
+    async def queues(self, name: str) -> QueueState:
+        """See `aiowfm.ports.Diagnostics`; hidden messages count as waiting."""
         url = self._service.arns.queue_url(name)
-        waiting = self._service.queues.count(url)
-        buried = self._service.queues.count(dead_letters_name(url))
-        checks = [
-            Check(subject=f"queue {name}", health=Health.OK, message=f"{waiting} messages wait")
-        ]
-        if buried:
-            checks.append(
-                Check(
-                    subject=f"dead-letter queue {dead_letters_name(name)}",
-                    health=Health.PROBLEM,
-                    message=f"{buried} messages are in it: each is a task that waits until it times"
-                    " out",
-                    advice="see in the logs why they could not be dealt with, and cancel or resume"
-                    " their workflows",
-                )
-            )
-        return checks
+        queues = self._service.queues
+        return QueueState(waiting=queues.count(url), buried=queues.count(dead_letters_name(url)))
 
     async def permissions(
         self, *, machines: Sequence[str], callbacks: str | None, consumes: bool
