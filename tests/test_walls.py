@@ -23,7 +23,8 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"asl"}),
     frozenset({GROUND}),
     frozenset({"aws", "local", "definitions", "graphs", "tasks"}),
-    frozenset({"workflows", "worker", "callbacks"}),
+    frozenset({"workflows", "worker", "callbacks", "iam"}),
+    frozenset({"doctor"}),
     frozenset({"assembly", "environment", "otel"}),
     frozenset({"engine"}),
     frozenset({FACE}),
@@ -33,7 +34,7 @@ FLOORS: tuple[frozenset[str], ...] = (
 )
 # The backends are handed in: what an engine does knows the ports only.
 BACKENDS = frozenset({"aws", "local"})
-KNOW_NO_BACKEND = frozenset({"workflows", "worker", "callbacks"})
+KNOW_NO_BACKEND = frozenset({"workflows", "worker", "callbacks", "iam", "doctor"})
 
 NOT_IN_THE_LANGUAGE = frozenset(
     {

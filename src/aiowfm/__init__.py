@@ -40,6 +40,7 @@ from aiowfm.errors import (
     WorkflowNotFoundError,
     WorkflowNotResumableError,
 )
+from aiowfm.health import Check, Diagnosis, Health
 from aiowfm.lifecycle import EngineState
 from aiowfm.local import LocalBackend
 from aiowfm.ports import Backend
@@ -76,11 +77,13 @@ __all__ = [
     "CancelReason",
     "Cause",
     "Change",
+    "Check",
     "ConfigError",
     "DefinitionChangedError",
     "DefinitionError",
     "Delivery",
     "DeploymentPlan",
+    "Diagnosis",
     "DuplicateTaskError",
     "Engine",
     "EngineConfig",
@@ -91,6 +94,7 @@ __all__ = [
     "FinalizationConflictError",
     "Finalizer",
     "HandlerTypeError",
+    "Health",
     "InvalidLinkError",
     "Job",
     "LocalBackend",

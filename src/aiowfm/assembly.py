@@ -16,6 +16,11 @@ from aiowfm.definitions import (
     least_heartbeats,
     own_tasks,
 )
+from aiowfm.doctor import Examination, Role
+from aiowfm.errors import AiowfmError
+from aiowfm.health import Check, Diagnosis, Health
+from aiowfm.lifecycle import unwrapping
+from aiowfm.local import LocalBackend
 from aiowfm.names import ActivityArn, callbacks_name
 from aiowfm.ports import Activities, Backend, OpenBackend
 from aiowfm.tasks.middleware import Middleware
@@ -98,22 +103,59 @@ class Assembly:
         """Carry out *plan*, or one that is made for what is there; see `Engine.deploy`."""
         config = self.config.model_copy(update={"provision": "create"})
         async with backend.open(max_polls=0) as opened:
-            names = {task: self.handlers.activity_name(task) for task in self._tasks(works=False)}
-            arns = {task: await opened.activities.arn(name) for task, name in names.items()}
-            storage = opened.callbacks(callbacks_name(config.environment, config.app))
-            deployments = self._deployments(opened, arns, storage.queue_url, config)
-            rollout = Rollout(
-                opened,
-                deployments,
-                config=config,
-                activities=names,
-                definitions=self.definitions.values(),
-            )
+            rollout = await self._rollout(opened, config)
             if plan is None:
                 plan = await rollout.plan()
             if not dry_run:
                 await rollout.apply(plan)
         return plan
+
+    async def diagnosed(self, backend: Backend, *, role: Role, processes: int) -> Diagnosis:
+        """How all is that it needs; see `Engine.diagnose`."""
+        definitions = tuple(self.definitions.values())
+        examination = Examination(
+            config=self.config,
+            definitions=definitions,
+            handlers=self.handlers,
+            activities=[self.handlers.activity_name(task) for task in self._tasks(works=False)],
+            heartbeat_seconds=least_heartbeats(definitions, self.compiler_options()),
+            role=role,
+            processes=processes,
+        )
+        checks = list(examination.of_definitions())
+        try:
+            with unwrapping():
+                await self._examine(backend, examination, checks)
+        except AiowfmError as exc:
+            checks.append(Check(subject="backend", health=Health.PROBLEM, message=str(exc)))
+        return Diagnosis(checks=tuple(checks))
+
+    async def _examine(
+        self, backend: Backend, examination: Examination, checks: list[Check]
+    ) -> None:
+        """Add to *checks*, so that what was found remains where something fails later."""
+        if isinstance(backend, LocalBackend) and not backend.is_made:
+            message = "its file does not exist yet: made when the engine starts"
+            checks.append(Check(subject="backend", health=Health.OK, message=message))
+            return
+        async with backend.open(max_polls=0) as opened:
+            connection = await opened.diagnostics.connection()
+            checks += connection.checks
+            if connection.is_usable:
+                rollout = await self._rollout(opened, self.config)
+                checks += await examination.of_backend(opened.diagnostics, rollout)
+
+    async def _rollout(self, opened: OpenBackend, config: EngineConfig) -> Rollout:
+        names = {task: self.handlers.activity_name(task) for task in self._tasks(works=False)}
+        arns = {task: await opened.activities.arn(name) for task, name in names.items()}
+        storage = opened.callbacks(callbacks_name(config.environment, config.app))
+        return Rollout(
+            opened,
+            self._deployments(opened, arns, storage.queue_url, config),
+            config=config,
+            activities=names,
+            definitions=self.definitions.values(),
+        )
 
     def compiler_options(self) -> CompilerOptions:
         """What is compiled into definitions."""

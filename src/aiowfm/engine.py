@@ -25,7 +25,9 @@ from aiowfm.definitions import (
     problems_for_engine,
     unused_tasks,
 )
+from aiowfm.doctor import Role
 from aiowfm.errors import Problem
+from aiowfm.health import Diagnosis
 from aiowfm.lifecycle import EngineState, Life, Lifecycle, unwrapping
 from aiowfm.local import LocalBackend
 from aiowfm.names import activity_name
@@ -127,7 +129,16 @@ class Engine(WorkflowCalls):
     def state(self) -> EngineState:
         return self._lifecycle.state
 
+    @property
+    def backend(self) -> Backend:
+        return self._backend
+
     # Handlers and definitions.
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """The names of the tasks that have handlers."""
+        return tuple(self._handlers)
 
     def task(
         self,
@@ -252,6 +263,18 @@ class Engine(WorkflowCalls):
         check_for_engine(self.definitions, self.config.environment, self._handlers or None)
         with unwrapping():
             return await self._assembly().deployed(self._backend, plan, dry_run=dry_run)
+
+    async def diagnose(self, *, role: Role = "worker", processes: int = 1) -> Diagnosis:
+        """Look at all that it needs: nothing is changed, and it need not run.
+
+        What is wrong is in what is returned, and is not raised.
+
+        Args:
+            role: Whose permissions the credentials should have: `worker`, `finalizer` for a
+                process that only finishes callbacks, or `doctor` for those who only look.
+            processes: How many processes work at once, for the rates.
+        """
+        return await self._assembly().diagnosed(self._backend, role=role, processes=processes)
 
     async def start(self, *, worker: bool = True, deploy: bool = False) -> None:
         """Check the definitions, provision what they need, and begin to work.

@@ -29,6 +29,7 @@ from aiowfm.executions import ExecutionExistsError as ExecutionExistsError
 from aiowfm.executions import ExecutionStatus as ExecutionStatus
 from aiowfm.executions import NotRedrivableError as NotRedrivableError
 from aiowfm.executions import Search as Search
+from aiowfm.health import Check, Connection, QueueState
 from aiowfm.names import ActivityArn, ExecutionArn, StateMachineArn
 from aiowfm.waits import TaskToken as TaskToken
 
@@ -323,6 +324,35 @@ class TaskRecalls(Protocol):
         ...
 
 
+class Diagnostics(Protocol):
+    """What a backend can tell of itself; looking changes nothing."""
+
+    @property
+    def has_quotas(self) -> bool:
+        """Whether requests are counted against quotas."""
+        ...
+
+    async def connection(self) -> Connection:
+        """Whether it can be used at all; faults are in what it returns."""
+        ...
+
+    async def queues(self, name: str) -> QueueState:
+        """How the queue *name* of callbacks and its dead-letter queue are."""
+        ...
+
+    async def permissions(
+        self, *, machines: Sequence[str], callbacks: str | None, consumes: bool
+    ) -> Sequence[Check]:
+        """What may be done, tried where trying does no harm.
+
+        Args:
+            machines: Names of state machines that do not exist, to try what is done to one.
+            callbacks: The queue and the table of callbacks; None: there are none.
+            consumes: Whether their queue is to be read.
+        """
+        ...
+
+
 class OpenBackend(Protocol):
     """A backend in use, bound to the running event loop."""
 
@@ -338,6 +368,8 @@ class OpenBackend(Protocol):
     def machine_versions(self) -> MachineVersions: ...
     @property
     def executions(self) -> Executions: ...
+    @property
+    def diagnostics(self) -> Diagnostics: ...
     @property
     def search(self) -> ExecutionSearch | None:
         """None where a backend cannot search."""

@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from enum import Enum
 from functools import cache
 from typing import Any
@@ -45,6 +46,7 @@ class Stub:
     requests: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     signed_with: list[str] = field(default_factory=list)  # access keys
     user_agents: list[str] = field(default_factory=list)
+    date: float | None = None  # what answers are dated; None: they are not
     hanging: int = 0
     _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
@@ -142,8 +144,9 @@ async def _answer_one(
         return False
     assert isinstance(answer, Answer)
     content = answer.body if isinstance(answer.body, str) else json.dumps(answer.body)
+    date = "" if state.date is None else f"date: {formatdate(state.date, usegmt=True)}\r\n"
     writer.write(
-        f"HTTP/1.1 {answer.status} X\r\ncontent-type: application/x-amz-json-1.0\r\n"
+        f"HTTP/1.1 {answer.status} X\r\ncontent-type: application/x-amz-json-1.0\r\n{date}"
         f"content-length: {len(content)}\r\n\r\n{content}".encode()
     )
     await writer.drain()

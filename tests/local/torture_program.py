@@ -206,6 +206,7 @@ class Opened:
         self.state_machines = opened.state_machines
         self.machine_versions = opened.machine_versions
         self.executions = opened.executions
+        self.diagnostics = opened.diagnostics
         self.search = opened.search
         self.recalls = opened.recalls
         self.callbacks = opened.callbacks

@@ -86,6 +86,19 @@ class AwsBackend:
         self._session = session
         self._endpoints = _endpoints(endpoint_url)
 
+    @property
+    def region(self) -> str:
+        return self._region
+
+    @property
+    def role_arn(self) -> str:
+        return self._role_arn
+
+    @property
+    def account_id(self) -> str | None:
+        """As it was given."""
+        return self._account_id
+
     def __repr__(self) -> str:
         return (
             f"AwsBackend(region={self._region!r}, role_arn={self._role_arn!r},"

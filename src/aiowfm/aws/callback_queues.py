@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from aiowfm.aws.errors import translated
@@ -35,19 +35,35 @@ async def create_queues(client: Any, name: str, tags: Mapping[str, str]) -> str:
         The URL of the queue.
     """
     _, dead_letters = await _queue(client, dead_letters_name(name), _BOTH, tags)
-    redrive = {
-        "deadLetterTargetArn": dead_letters["QueueArn"],
-        "maxReceiveCount": str(MAX_RECEIVES),
-    }
-    attributes = _BOTH | {
-        "ReceiveMessageWaitTimeSeconds": str(RECEIVE_SECONDS),
-        "RedrivePolicy": json.dumps(redrive),
-        "VisibilityTimeout": str(VISIBILITY_SECONDS),
-    }
+    attributes = wanted_attributes(dead_letters["QueueArn"])
     url, present = await _queue(client, name, attributes, tags)
     if _redrive(present.get("RedrivePolicy", ""))[0] is None:
         await _set_redrive(client, url, attributes["RedrivePolicy"])
     return url
+
+
+def wanted_attributes(dead_letters_arn: str) -> Mapping[str, str]:
+    """What a queue is made with whose dead-letter queue is *dead_letters_arn*."""
+    redrive = {"deadLetterTargetArn": dead_letters_arn, "maxReceiveCount": str(MAX_RECEIVES)}
+    return _BOTH | {
+        "ReceiveMessageWaitTimeSeconds": str(RECEIVE_SECONDS),
+        "RedrivePolicy": json.dumps(redrive),
+        "VisibilityTimeout": str(VISIBILITY_SECONDS),
+    }
+
+
+def differences(wanted: Mapping[str, str], present: Mapping[str, str]) -> Iterator[str]:
+    """How the attributes *present* of a queue differ from those *wanted*, in words."""
+    for attribute, value in wanted.items():
+        if not _agrees(attribute, value, present):
+            found = present.get(attribute, "unset")
+            yield f"{attribute} {found}; it would have been made with {value}"
+
+
+async def attributes_of(client: Any, name: str) -> Mapping[str, str] | None:
+    """All attributes of the queue *name* if it exists."""
+    url = await find_queue(client, name)
+    return None if url is None else await _attributes(client, url)
 
 
 async def missing_of_queues(client: Any, name: str) -> Sequence[str]:
@@ -85,15 +101,8 @@ async def _queue(
 
     url = await until("CreateQueue", f"queue {name}", find_or_create)
     present = await until("GetQueueAttributes", f"queue {name}", describe)
-    for attribute, wanted in attributes.items():
-        if not _agrees(attribute, wanted, present):
-            logger.warning(
-                "Queue %s is used with %s %s; it would have been made with %s",
-                name,
-                attribute,
-                present.get(attribute, "unset"),
-                wanted,
-            )
+    for difference in differences(attributes, present):
+        logger.warning("Queue %s is used with %s", name, difference)
     return url, present
 
 

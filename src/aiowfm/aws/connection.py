@@ -25,6 +25,7 @@ from aiowfm.aws.arns import Arns
 from aiowfm.aws.backend import ClientSession
 from aiowfm.aws.callbacks import AwsCallbackStorage
 from aiowfm.aws.clients import CallbackClients, LazyClient
+from aiowfm.aws.diagnostics import AwsDiagnostics
 from aiowfm.aws.errors import translated
 from aiowfm.aws.executions import AwsExecutions
 from aiowfm.aws.machine_versions import AwsMachineVersions
@@ -55,6 +56,7 @@ class AwsConnection:
     executions: AwsExecutions
     callback_clients: CallbackClients
     arns: Arns
+    diagnostics: AwsDiagnostics
     search: None = None  # Step Functions has no search
     recalls: None = None  # nor does it tell workers what it has given up
 
@@ -103,6 +105,11 @@ async def connected(
         control = await opened("stepfunctions", control_config())
         logger.info("Connected to Step Functions in %s", region)
         arns = Arns(region=region, account_id=account_id, ask_account_id=ask_account_id)
+        callbacks = CallbackClients(
+            receives=LazyClient(partial(opened, "sqs", receive_config())),
+            sqs=LazyClient(partial(opened, "sqs", control_config())),
+            dynamodb=LazyClient(partial(opened, "dynamodb", control_config())),
+        )
         yield AwsConnection(
             tasks=AwsTaskSource(polls),
             reporter=AwsTaskReporter(control),
@@ -110,12 +117,19 @@ async def connected(
             state_machines=AwsStateMachines(control, arns, role_arn),
             machine_versions=AwsMachineVersions(control),
             executions=AwsExecutions(control, arns),
-            callback_clients=CallbackClients(
-                receives=LazyClient(partial(opened, "sqs", receive_config())),
-                sqs=LazyClient(partial(opened, "sqs", control_config())),
-                dynamodb=LazyClient(partial(opened, "dynamodb", control_config())),
-            ),
+            callback_clients=callbacks,
             arns=arns,
+            diagnostics=AwsDiagnostics(
+                {
+                    "dynamodb": callbacks.dynamodb,
+                    "sqs": callbacks.sqs,
+                    "stepfunctions": LazyClient(partial(opened, "stepfunctions", probe_config())),
+                    "sts": LazyClient(partial(opened, "sts", probe_config())),
+                },
+                arns=arns,
+                account_id=account_id,
+                role_arn=role_arn,
+            ),
         )
 
 
@@ -158,6 +172,13 @@ def control_config() -> AioConfig:
         retries={"total_max_attempts": 5, "mode": "standard"},
         http_session_cls=ProbingSession,
         user_agent=user_agent(),
+    )
+
+
+def probe_config() -> AioConfig:
+    """For somebody who waits to be told what is wrong."""
+    return control_config().merge(
+        AioConfig(connect_timeout=5, retries={"total_max_attempts": 2, "mode": "standard"})
     )
 
 

@@ -7,7 +7,9 @@ import typer
 from aiowfm.cli import (
     compiling,
     deploying,
+    doctoring,
     graphing,
+    permitting,
     schemas,
     serving,
     vacuuming,
@@ -26,5 +28,7 @@ app.command()(schemas.schema)
 app.command()(graphing.graph)
 app.command("compile")(compiling.compile_)
 app.command()(deploying.deploy)
+app.command()(permitting.iam)
+app.command()(doctoring.doctor)
 app.command()(serving.serve)
 app.command()(vacuuming.vacuum)

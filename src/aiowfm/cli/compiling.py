@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated
 
 import typer
@@ -10,13 +9,11 @@ import typer
 from aiowfm.aws.arns import partition_of
 from aiowfm.cli.choosing import FileArgument, NameArgument, chosen
 from aiowfm.cli.loading import METAVAR, load_engine
+from aiowfm.cli.places import a_region, an_account_id
 from aiowfm.cli.refusals import refusals
 from aiowfm.config import EngineConfig
 from aiowfm.definitions import CompilerOptions, compile_definition, deployed_text
 from aiowfm.names import activity_name, callbacks_name
-
-_REGION = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-_ACCOUNT_ID = re.compile(r"[0-9]{12}")
 
 
 def compile_(
@@ -35,8 +32,10 @@ def compile_(
             help="An engine whose application, environment, options and handlers count.",
         ),
     ] = None,
-    region: Annotated[str, typer.Option(help="Part of the ARNs.")] = "us-east-1",
-    account_id: Annotated[str, typer.Option(help="Part of the ARNs: 12 digits.")] = "000000000000",
+    region: Annotated[str, typer.Option(help="Part of the ARNs.", callback=a_region)] = "us-east-1",
+    account_id: Annotated[
+        str, typer.Option(help="Part of the ARNs: 12 digits.", callback=an_account_id)
+    ] = "000000000000",
 ) -> None:
     """Print the States Language that a definition is deployed as, key by key.
 
@@ -46,10 +45,6 @@ def compile_(
         raise typer.BadParameter(
             "the engine has an application and an environment of its own", param_hint="--handlers"
         )
-    if not _REGION.fullmatch(region):
-        raise typer.BadParameter("not a region like eu-central-1", param_hint="--region")
-    if not _ACCOUNT_ID.fullmatch(account_id):
-        raise typer.BadParameter("not 12 digits", param_hint="--account-id")
     with refusals():
         definition = chosen(file, name)
         if handlers is None:

@@ -16,6 +16,7 @@ from aiowfm import ports
 from aiowfm.errors import ConfigError, EngineStateError
 from aiowfm.local import histories
 from aiowfm.local.callbacks import LocalCallbackStorage
+from aiowfm.local.diagnostics import LocalDiagnostics
 from aiowfm.local.errors import translated
 from aiowfm.local.retention import DEFAULT_SECONDS
 from aiowfm.local.runs import shown
@@ -86,6 +87,11 @@ class LocalBackend:
         self._users = 0
         self._timekeeping = anyio.Lock()
 
+    @property
+    def is_made(self) -> bool:
+        """Whether opening it makes no file."""
+        return not self._database.is_file or os.path.exists(self._database.path)
+
     @asynccontextmanager
     async def open(self, *, max_polls: int) -> AsyncIterator[OpenLocalBackend]:
         """Open it on the running loop; *max_polls* does not matter here.
@@ -138,6 +144,7 @@ class OpenLocalBackend:
         self.state_machines = LocalStateMachines(service)
         self.machine_versions = LocalMachineVersions(service)
         self.executions = LocalExecutions(service)
+        self.diagnostics = LocalDiagnostics(service)
         self.search = LocalSearch(service)
         self.recalls = LocalRecalls(service)
         self.service = service

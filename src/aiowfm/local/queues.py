@@ -148,6 +148,11 @@ class Queues:
             with idling():
                 await anyio.sleep(CHECK_SECONDS)
 
+    def count(self, url: str) -> int:
+        """How many messages are in a queue, hidden ones too."""
+        queue = self._queues.get(url)
+        return 0 if queue is None else len(queue.waiting) + len(queue.hidden)
+
     def send(self, url: str, body: str) -> Message:
         self._newest += 1
         message = Message(self._newest, str(uuid.uuid4()), body)

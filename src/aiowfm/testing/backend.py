@@ -44,6 +44,7 @@ class FaultyBackend:
         self.state_machines = backend.state_machines
         self.machine_versions = backend.machine_versions
         self.executions = _FaultyExecutions(backend.executions, faults)
+        self.diagnostics = backend.diagnostics
         self.search = backend.search
         self.recalls = backend.recalls
         self.callbacks = backend.callbacks

@@ -9,7 +9,7 @@ from aiowfm.definitions import WorkflowDefinition, has_callbacks
 from aiowfm.names import callbacks_name, dead_letters_name
 from aiowfm.ports import OpenBackend
 from aiowfm.workflows.deployments import Deployments
-from aiowfm.workflows.plans import Change, DeploymentPlan, ResourceChange
+from aiowfm.workflows.plans import Change, DeploymentPlan, MachineChange, ResourceChange
 
 ACTIVITY = "activity"
 _QUEUE, _DEAD_LETTERS, _TABLE = "queue", "dead-letter queue", "table"
@@ -46,10 +46,10 @@ class Rollout:
 
     async def plan(self) -> DeploymentPlan:
         """What would change; nothing is."""
-        resources = [await self._activity(name) for name in sorted(self._activities.values())]
+        resources = [await self.activity(name) for name in sorted(self._activities.values())]
         if any(map(has_callbacks, self._definitions)):
-            resources += await self._callback_resources()
-        machines = [await self._deployments.plan(each) for each in self._definitions]
+            resources += await self.callback_resources()
+        machines = [await self.machine(each) for each in self._definitions]
         return DeploymentPlan(resources=tuple(resources), machines=tuple(machines))
 
     async def apply(self, plan: DeploymentPlan) -> None:
@@ -73,11 +73,17 @@ class Rollout:
             if machine.change is not Change.NONE:
                 await self._deployments.apply(machine)
 
-    async def _activity(self, name: str) -> ResourceChange:
+    async def machine(self, definition: WorkflowDefinition) -> MachineChange:
+        """What becomes of the state machine of *definition*."""
+        return await self._deployments.plan(definition)
+
+    async def activity(self, name: str) -> ResourceChange:
+        """What becomes of the activity *name*."""
         arn = await self._backend.activities.find(name)
         return _resource(ACTIVITY, name, is_there=arn is not None)
 
-    async def _callback_resources(self) -> list[ResourceChange]:
+    async def callback_resources(self) -> list[ResourceChange]:
+        """What becomes of the queue, its dead-letter queue and the table, and parts of it."""
         missing = set(await self._callbacks.missing())
         names = {
             _QUEUE: self._callbacks_name,
@@ -89,8 +95,9 @@ class Rollout:
             for kind, name in names.items()
         ]
         parts = missing - {f"{kind} {name}" for kind, name in names.items()}
+        # Such as "index due of table …" and "redrive policy of queue …".
         return known + [
-            _resource(part.partition(" of ")[0], self._callbacks_name, is_there=False)
+            _resource(part.rpartition(" of ")[0], self._callbacks_name, is_there=False)
             for part in sorted(parts)
         ]
 
