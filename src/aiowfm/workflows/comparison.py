@@ -25,6 +25,10 @@ HASH_TAG = "aiowfm-definition-hash"
 CHANGING = -1  # the version of definitions that may be changed in place
 MAX_TAG_LENGTH = 256  # characters; TagResource, member `value`
 
+_CHANGED_SINCE = (
+    "it was changed since it was deployed, by other means or by another release of aiowfm, and is"
+    " kept as it is: raise the version to replace it"
+)
 _FORBIDDEN_IN_TAGS = re.compile(r"[^\w\s.:/=+\-@]")
 
 
@@ -83,7 +87,9 @@ class Comparison:
         if foreign := self._foreign(definition, deployed):
             change, problem = Change.FOREIGN, foreign
         elif _is_same(definition, before, after, deployed):
-            if found != compiled:
+            if before != after:
+                note, diff = _CHANGED_SINCE, _diff(before, after)
+            elif found != compiled:
                 note = "it was compiled differently, and is kept as deployed"
         else:
             diff = _diff(before, after) or _diff(found, compiled)
@@ -154,9 +160,9 @@ def _is_same(
     if described.startswith(f"{HASH_TAG}="):
         return described == version_description(definition)
     known = deployed.machine.tags.get(HASH_TAG)
-    if known is not None:
+    if known is not None and deployed.version is None:
         return known == definition.content_hash
-    # Made by other means: compare what is left without the compiler's additions.
+    # Made or published by other means: compare what is left without the compiler's additions.
     return before == after
 
 

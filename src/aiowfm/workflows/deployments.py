@@ -188,7 +188,8 @@ class Deployments:
 
     async def _applied(self, change: MachineChange) -> StateMachineArn:
         if change.note:
-            log.info("state machine %s: %s", change.name, change.note)
+            level = logging.WARNING if change.diff else logging.INFO
+            log.log(level, "state machine %s: %s", change.name, change.note)
         if change.deployed is None:
             return await self._machines.create(
                 change.name,
