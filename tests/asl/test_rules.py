@@ -65,6 +65,18 @@ def nested(depth: int) -> dict[str, Any]:
             id="unknown field of a state",
         ),
         pytest.param(
+            machine({**PASS, "Result": ["a\ud800"]}),
+            ("States", "it", "Result", 0),
+            "Result[0]: half a character, '\\ud800', which UTF-8 cannot say",
+            id="half a character",
+        ),
+        pytest.param(
+            {"StartAt": "it", "States": {"it\ud800": PASS}},
+            ("States", "it\ud800"),
+            "the key 'it\\ud800': half a character, '\\ud800', which UTF-8 cannot say",
+            id="half a character in a name",
+        ),
+        pytest.param(
             machine({"Type": "Succeed", "Retry": []}),
             ("States", "it", "Retry"),
             "a Succeed state has no field 'Retry': it belongs to Task, Parallel, Map",
@@ -370,6 +382,17 @@ def test_a_mistake_of_shape_does_not_hide_the_others() -> None:
         ("States", "b", "Type"),
         ("States", "c"),
     }
+
+
+def test_a_type_in_lower_case_is_that_of_a_state() -> None:
+    assert messages(machine({"type": "Pass", "end": True})) == [
+        "a Pass state needs Type",
+        "a Pass state has no field 'type'; did you mean 'Type'?",
+        "a Pass state has no field 'end'; did you mean 'End'?",
+    ]
+    assert messages(machine({"kind": "Pass"})) == [
+        "a state needs Type: one of Task, Pass, Choice, Wait, Succeed, Fail, Parallel, Map"
+    ]
 
 
 def test_a_state_that_is_named_like_a_type_or_a_field_is_no_trouble() -> None:

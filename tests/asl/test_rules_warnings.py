@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from aiowfm.asl import rules
-from aiowfm.asl.findings import NO_DOLLAR, NO_PATH, STATIC_RESULT, Finding
+from aiowfm.asl.findings import NO_DOLLAR, NO_EFFECT, NO_PATH, STATIC_RESULT, Finding
 from tests.asl.test_rules import PASS, TASK, choice, machine, mapping
 
 
@@ -157,3 +157,19 @@ def test_a_function_that_is_called_should_exist(expression: str, hint: str) -> N
 def test_functions_of_the_language_and_of_the_expression_exist(expression: str) -> None:
     definition = machine({**PASS, "Output": f"{{% {expression} %}}"}, QueryLanguage="JSONata")
     assert rules.problems(definition, warnings=True) == []
+
+
+def test_the_rules_in_a_rule_are_looked_at_too() -> None:
+    inner = {"Variable": "$.a", "StringEquals": "$.b"}
+    finding = warned(choice({"And": [{"Not": inner}], "Next": "to"}))
+    assert finding.pointer == ("States", "it", "Choices", 0, "And", 0, "Not", "StringEquals")
+    assert finding.code == NO_PATH
+
+
+@pytest.mark.parametrize("field", ["Assign", "Output"])
+def test_only_an_outermost_choice_rule_assigns_and_gives(field: str) -> None:
+    inner = {"Variable": "$.a", "IsNull": True, field: {"b": 1}}
+    finding = warned(choice({"Or": [inner], "Next": "to"}))
+    assert finding.pointer == ("States", "it", "Choices", 0, "Or", 0, field)
+    assert finding.code == NO_EFFECT
+    assert finding.message == f"{field} in a rule inside Or does nothing: only the outermost's does"

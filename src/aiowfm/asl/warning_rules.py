@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 from aiowfm.asl.choice import OPERATORS
-from aiowfm.asl.findings import NO_DOLLAR, NO_PATH, STATIC_RESULT, Finding, Pointer
+from aiowfm.asl.choice_rules import combined
+from aiowfm.asl.findings import NO_DOLLAR, NO_EFFECT, NO_PATH, STATIC_RESULT, Finding, Pointer
 from aiowfm.asl.map_rules import map_warnings
 from aiowfm.asl.path_rules import TEMPLATES
 from aiowfm.asl.places import Place, as_dict, as_list
@@ -17,6 +19,7 @@ from aiowfm.asl.query_rules import query_warnings
 from aiowfm.asl.recovery_warnings import recovery_warnings
 
 _PATH = re.compile(r"\${1,2}(?:[.\[]\S|\Z)")
+_OF_OUTERMOST = ("Assign", "Output")
 _CALL = re.compile(r"States\.\w+\(.*\)\Z", re.DOTALL)
 
 
@@ -39,9 +42,7 @@ def warnings(place: Place) -> Iterator[Finding]:
             yield from _no_path(place, place.state, (), field)
     elif place.kind == "Choice":
         for index, rule in enumerate(as_list(place.state.get("Choices"))):
-            for operator, comparison in OPERATORS.items():
-                if comparison.operand in ("string", "timestamp"):
-                    yield from _no_path(place, as_dict(rule), ("Choices", index), operator)
+            yield from _choice(place, as_dict(rule), ("Choices", index))
 
 
 def _looks_like(value: object) -> str | None:
@@ -101,6 +102,22 @@ def _no_path(
                 code=NO_PATH,
                 severity="warning",
             )
+
+
+def _choice(place: Place, rule: dict[str, Any], steps: Pointer) -> Iterator[Finding]:
+    for operator in rule:
+        if operator in OPERATORS and OPERATORS[operator].operand in ("string", "timestamp"):
+            yield from _no_path(place, rule, steps, operator)
+    for inner, part, combination in combined(rule, steps):
+        for field in [each for each in _OF_OUTERMOST if each in part]:
+            yield place.finding(
+                f"{field} in a rule inside {combination} does nothing: only the outermost's does",
+                *inner,
+                field,
+                severity="warning",
+                code=NO_EFFECT,
+            )
+        yield from _choice(place, part, inner)
 
 
 def _suspects(pointer: Pointer, value: object) -> Iterator[tuple[Pointer, str, str]]:
