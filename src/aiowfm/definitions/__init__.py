@@ -27,9 +27,11 @@ from aiowfm.definitions.registry import (
     check_for_engine,
     problems_for_engine,
 )
+from aiowfm.definitions.tags import HASH_TAG, machine_tags
 
 __all__ = [
     "CALLBACK_RESOURCE",
+    "HASH_TAG",
     "CompilerOptions",
     "DefinitionRegistry",
     "DefinitionSource",
@@ -43,6 +45,7 @@ __all__ = [
     "least_heartbeats",
     "load_definitions",
     "located",
+    "machine_tags",
     "own_tasks",
     "problems_for_engine",
     "problems_for_names",
