@@ -18,7 +18,14 @@ from ruamel.yaml.reader import ReaderError
 
 from aiowfm.asl.findings import Pointer, shown
 from aiowfm.asl.shape import MAX_DEPTH
-from aiowfm.definitions.reading import MAX_DIGITS, MAX_VALUES, Position, Reading, TooMuchError
+from aiowfm.definitions.reading import (
+    MAX_DIGITS,
+    MAX_VALUES,
+    Position,
+    Reading,
+    TooMuchError,
+    place,
+)
 from aiowfm.definitions.yaml_nodes import (
     TAG,
     Mapping,
@@ -26,7 +33,6 @@ from aiowfm.definitions.yaml_nodes import (
     Scalar,
     Sequence,
     composed,
-    place,
 )
 
 _PLAIN_TAGS = frozenset(
