@@ -11,10 +11,19 @@ from typing import Any
 
 from aiowfm.asl.choice import OPERATORS
 from aiowfm.asl.choice_rules import combined
-from aiowfm.asl.findings import NO_DOLLAR, NO_EFFECT, NO_PATH, STATIC_RESULT, Finding, Pointer
+from aiowfm.asl.findings import (
+    ALWAYS_FAILS,
+    NO_DOLLAR,
+    NO_EFFECT,
+    NO_PATH,
+    STATIC_RESULT,
+    Finding,
+    Pointer,
+)
+from aiowfm.asl.intrinsics import InvalidIntrinsicError, never_works
 from aiowfm.asl.map_rules import map_warnings
 from aiowfm.asl.path_rules import TEMPLATES
-from aiowfm.asl.places import Place, as_dict, as_list
+from aiowfm.asl.places import Place, as_dict, as_list, values_in
 from aiowfm.asl.query_rules import query_warnings
 from aiowfm.asl.recovery_warnings import recovery_warnings
 
@@ -35,11 +44,15 @@ def warnings(place: Place) -> Iterator[Finding]:
         for field in TEMPLATES:
             if field in part:
                 yield from _no_dollar(place, (*steps, field), part[field])
+                for pointer, value in values_in((*steps, field), part[field]):
+                    if str(pointer[-1]).endswith(".$"):
+                        yield from _failing(place, pointer, value)
     if place.kind == "Pass":
         yield from _static_result(place)
     elif place.kind == "Fail":
         for field in ("Error", "Cause"):
             yield from _no_path(place, place.state, (), field)
+            yield from _failing(place, (f"{field}Path",), place.state.get(f"{field}Path"))
     elif place.kind == "Choice":
         for index, rule in enumerate(as_list(place.state.get("Choices"))):
             yield from _choice(place, as_dict(rule), ("Choices", index))
@@ -68,6 +81,17 @@ def _no_dollar(place: Place, template: Pointer, value: object) -> Iterator[Findi
                 code=NO_DOLLAR,
                 severity="warning",
             )
+
+
+def _failing(place: Place, pointer: Pointer, value: object) -> Iterator[Finding]:
+    if isinstance(value, str) and value.startswith("States."):
+        try:
+            problem = never_works(value)
+        except InvalidIntrinsicError:
+            return  # an error of its own
+        if problem:
+            message = f"{pointer[-1]} always fails: {problem}"
+            yield place.finding(message, *pointer, severity="warning", code=ALWAYS_FAILS)
 
 
 def _static_result(place: Place) -> Iterator[Finding]:
