@@ -332,8 +332,10 @@ async def test_a_start_that_only_checks_makes_nothing(
 ) -> None:
     await make_engine().deploy()  # the activity
     place.called.clear()
-    with pytest.raises(NotFoundError, match="creates nothing"):
-        await make_engine(flow(), provision="check").start(deploy=True)
+    engine = make_engine(flow(), flow(name="other"), provision="check")
+    with pytest.raises(NotFoundError, match=r"--flow--0--work'(?s:.)*--other--0--work'") as caught:
+        await engine.start(deploy=True)
+    assert str(caught.value).count("creates nothing") == 2
     assert place.writes == []
 
 
