@@ -505,6 +505,18 @@ def caught(**fields: Any) -> dict[str, Any]:
             id="TimeoutSecondsPath",
         ),
         pytest.param(
+            machine({"Type": "Wait", "SecondsPath": "$.a[*]", "End": True}),
+            ("SecondsPath",),
+            "SecondsPath: '$.a[*]' may lead to several places: it must lead to one",
+            id="several times",
+        ),
+        pytest.param(
+            mapping(MaxConcurrencyPath="$..n"),
+            ("MaxConcurrencyPath",),
+            "MaxConcurrencyPath: '$..n' may lead to several places: it must lead to one",
+            id="several numbers",
+        ),
+        pytest.param(
             mapping(MaxConcurrencyPath="$$.Execution.Input.n"),
             ("MaxConcurrencyPath",),
             "MaxConcurrencyPath: '$$.Execution.Input.n' leads into the context object",
@@ -530,31 +542,31 @@ def caught(**fields: Any) -> dict[str, Any]:
         ),
         pytest.param(
             machine({**TASK, "Parameters": {"list": [{"x.$": "nopath"}]}}),
-            ("Parameters", "list", 0),
+            ("Parameters", "list", 0, "x.$"),
             "x.$ must be a path or call a function: 'nopath' is not a path",
             id="Parameters",
         ),
         pytest.param(
             machine({**TASK, "ResultSelector": {"x.$": "States.Nothing()"}}),
-            ("ResultSelector",),
+            ("ResultSelector", "x.$"),
             "there is no function States.Nothing",
             id="ResultSelector with an unknown function",
         ),
         pytest.param(
             mapping(ItemSelector={"x.$": 1}),
-            ("ItemSelector",),
+            ("ItemSelector", "x.$"),
             "x.$ must be a path or call a function: the value of the field 'x.$' must be a path",
             id="ItemSelector",
         ),
         pytest.param(
             machine({"Type": "Wait", "Seconds": 1, "Assign": {"x.$": "$x y"}, "End": True}),
-            ("Assign",),
+            ("Assign", "x.$"),
             "x.$ must be a path or call a function: '$x y' is not a path",
             id="Assign of a Wait",
         ),
         pytest.param(
             caught(Assign={"x.$": "y"}),
-            ("Catch", 0, "Assign"),
+            ("Catch", 0, "Assign", "x.$"),
             "x.$ must be a path or call a function: 'y' is not a path",
             id="Assign of a catcher",
         ),
@@ -572,7 +584,7 @@ def caught(**fields: Any) -> dict[str, Any]:
         ),
         pytest.param(
             choice({"Variable": "$.a", "IsNull": True, "Assign": {"x.$": "y"}, "Next": "to"}),
-            ("Choices", 0, "Assign"),
+            ("Choices", 0, "Assign", "x.$"),
             "x.$ must be a path or call a function: 'y' is not a path",
             id="Assign of a choice rule",
         ),
@@ -630,6 +642,16 @@ def test_each_path_that_aws_takes_is_fine(path: str) -> None:
 @pytest.mark.parametrize("path", ["$.a(", "$.a]", "$.a[]", "$.a[?(@.b]", "$...", "$.a b", "$['a"])
 def test_what_aws_does_not_take_either_is_refused(path: str) -> None:
     assert only(machine({**PASS, "InputPath": path})).pointer == ("States", "it", "InputPath")
+
+
+@pytest.mark.parametrize("path", ["$.a.length()", "$['a,b'].c", "$t.s", "$$.State.x[0]", "$.a:b"])
+def test_a_path_of_a_number_leads_to_one_place_on_any_way(path: str) -> None:
+    assert rules.problems(machine({**TASK, "TimeoutSecondsPath": path})) == []
+
+
+def test_a_colon_in_a_name_is_no_slice() -> None:
+    assert rules.problems(machine({**TASK, "ResultPath": "$.a:b['c:d']"})) == []
+    assert only(machine({**TASK, "ResultPath": "$.a[ 1 : 2 ]"})).pointer[-1] == "ResultPath"
 
 
 def test_data_is_not_looked_at() -> None:
