@@ -29,8 +29,8 @@ from aiowfm.asl.shape import MAX_DEPTH
 from aiowfm.definitions.reading import MAX_VALUES, Position, TooMuchError, place
 
 TAG = "tag:yaml.org,2002:"
-# Longer texts with a mistake are not read again by the slow parser for better words.
-MAX_READ_AGAIN = 1_000_000
+# Longer texts with a mistake are not read again for better words: that takes seconds.
+MAX_READ_AGAIN = 250_000
 
 # ruamel would take seconds to give up on this one.
 _BRACKETS = re.compile(rf"(?:[\[{{]\s*){{{MAX_DEPTH + 1}}}")
