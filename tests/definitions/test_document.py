@@ -93,6 +93,7 @@ def test_anchors_and_merge_keys_work() -> None:
         pytest.param("a: 1\nb: [1, 2", 2, 9, "not YAML: expected ','", id="open list"),
         pytest.param("a: b: c", 1, 5, "mapping values are not allowed", id="two colons"),
         pytest.param("a:\n\tb: c", 2, 1, "a tab cannot indent; use spaces", id="tab"),
+        pytest.param("# läng\n" * 50_000 + "a:\n\tb: c", 50_002, 1, "use spaces", id="late tab"),
         pytest.param("a: 1\nb: 2\na: 3", 3, 1, "key 'a' stands here twice", id="same key"),
         pytest.param("{a: 1, a: 3}", 1, 8, "key 'a' stands here twice", id="same key in braces"),
         pytest.param('{"a": 1,\n "a": 3}', 2, 2, "key 'a' stands here twice", id="JSON, same key"),
