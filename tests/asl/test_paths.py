@@ -320,6 +320,7 @@ def test_a_text_that_is_no_path_is_refused(path: str) -> None:
         pytest.param("$[?" + "(" * 5000 + "@.a" + ")" * 5000 + "]", id="brackets"),
         pytest.param("$[?(" + "!" * 5000 + "@.a)]", id="not"),
         pytest.param("$[?(@" + "[?(@" * 5000 + ")]" * 5001, id="filters"),
+        pytest.param(f"$.a[{' ' * 500_000}x", id="spaces"),
     ],
 )
 def test_a_path_with_too_much_in_it_is_refused(path: str) -> None:

@@ -65,6 +65,18 @@ def nested(depth: int) -> dict[str, Any]:
             id="unknown field of a state",
         ),
         pytest.param(
+            machine({**PASS, "Result": ["a\ud800"]}),
+            ("States", "it", "Result", 0),
+            "Result[0]: half a character, '\\ud800', which UTF-8 cannot say",
+            id="half a character",
+        ),
+        pytest.param(
+            {"StartAt": "it", "States": {"it\ud800": PASS}},
+            ("States", "it\ud800"),
+            "the key 'it\\ud800': half a character, '\\ud800', which UTF-8 cannot say",
+            id="half a character in a name",
+        ),
+        pytest.param(
             machine({"Type": "Succeed", "Retry": []}),
             ("States", "it", "Retry"),
             "a Succeed state has no field 'Retry': it belongs to Task, Parallel, Map",
@@ -372,6 +384,17 @@ def test_a_mistake_of_shape_does_not_hide_the_others() -> None:
     }
 
 
+def test_a_type_in_lower_case_is_that_of_a_state() -> None:
+    assert messages(machine({"type": "Pass", "end": True})) == [
+        "a Pass state needs Type",
+        "a Pass state has no field 'type'; did you mean 'Type'?",
+        "a Pass state has no field 'end'; did you mean 'End'?",
+    ]
+    assert messages(machine({"kind": "Pass"})) == [
+        "a state needs Type: one of Task, Pass, Choice, Wait, Succeed, Fail, Parallel, Map"
+    ]
+
+
 def test_a_state_that_is_named_like_a_type_or_a_field_is_no_trouble() -> None:
     definition = {
         "StartAt": "Pass",
@@ -482,6 +505,18 @@ def caught(**fields: Any) -> dict[str, Any]:
             id="TimeoutSecondsPath",
         ),
         pytest.param(
+            machine({"Type": "Wait", "SecondsPath": "$.a[*]", "End": True}),
+            ("SecondsPath",),
+            "SecondsPath: '$.a[*]' may lead to several places: it must lead to one",
+            id="several times",
+        ),
+        pytest.param(
+            mapping(MaxConcurrencyPath="$..n"),
+            ("MaxConcurrencyPath",),
+            "MaxConcurrencyPath: '$..n' may lead to several places: it must lead to one",
+            id="several numbers",
+        ),
+        pytest.param(
             mapping(MaxConcurrencyPath="$$.Execution.Input.n"),
             ("MaxConcurrencyPath",),
             "MaxConcurrencyPath: '$$.Execution.Input.n' leads into the context object",
@@ -507,31 +542,31 @@ def caught(**fields: Any) -> dict[str, Any]:
         ),
         pytest.param(
             machine({**TASK, "Parameters": {"list": [{"x.$": "nopath"}]}}),
-            ("Parameters", "list", 0),
+            ("Parameters", "list", 0, "x.$"),
             "x.$ must be a path or call a function: 'nopath' is not a path",
             id="Parameters",
         ),
         pytest.param(
             machine({**TASK, "ResultSelector": {"x.$": "States.Nothing()"}}),
-            ("ResultSelector",),
+            ("ResultSelector", "x.$"),
             "there is no function States.Nothing",
             id="ResultSelector with an unknown function",
         ),
         pytest.param(
             mapping(ItemSelector={"x.$": 1}),
-            ("ItemSelector",),
+            ("ItemSelector", "x.$"),
             "x.$ must be a path or call a function: the value of the field 'x.$' must be a path",
             id="ItemSelector",
         ),
         pytest.param(
             machine({"Type": "Wait", "Seconds": 1, "Assign": {"x.$": "$x y"}, "End": True}),
-            ("Assign",),
+            ("Assign", "x.$"),
             "x.$ must be a path or call a function: '$x y' is not a path",
             id="Assign of a Wait",
         ),
         pytest.param(
             caught(Assign={"x.$": "y"}),
-            ("Catch", 0, "Assign"),
+            ("Catch", 0, "Assign", "x.$"),
             "x.$ must be a path or call a function: 'y' is not a path",
             id="Assign of a catcher",
         ),
@@ -549,7 +584,7 @@ def caught(**fields: Any) -> dict[str, Any]:
         ),
         pytest.param(
             choice({"Variable": "$.a", "IsNull": True, "Assign": {"x.$": "y"}, "Next": "to"}),
-            ("Choices", 0, "Assign"),
+            ("Choices", 0, "Assign", "x.$"),
             "x.$ must be a path or call a function: 'y' is not a path",
             id="Assign of a choice rule",
         ),
@@ -607,6 +642,16 @@ def test_each_path_that_aws_takes_is_fine(path: str) -> None:
 @pytest.mark.parametrize("path", ["$.a(", "$.a]", "$.a[]", "$.a[?(@.b]", "$...", "$.a b", "$['a"])
 def test_what_aws_does_not_take_either_is_refused(path: str) -> None:
     assert only(machine({**PASS, "InputPath": path})).pointer == ("States", "it", "InputPath")
+
+
+@pytest.mark.parametrize("path", ["$.a.length()", "$['a,b'].c", "$t.s", "$$.State.x[0]", "$.a:b"])
+def test_a_path_of_a_number_leads_to_one_place_on_any_way(path: str) -> None:
+    assert rules.problems(machine({**TASK, "TimeoutSecondsPath": path})) == []
+
+
+def test_a_colon_in_a_name_is_no_slice() -> None:
+    assert rules.problems(machine({**TASK, "ResultPath": "$.a:b['c:d']"})) == []
+    assert only(machine({**TASK, "ResultPath": "$.a[ 1 : 2 ]"})).pointer[-1] == "ResultPath"
 
 
 def test_data_is_not_looked_at() -> None:

@@ -151,6 +151,13 @@ def test_a_jsonpath_state_has_no_field_of_jsonata(
     assert finding.at == ("States", "it", *steps[:-1])
 
 
+def test_a_map_takes_no_arguments_in_any_language() -> None:
+    finding = only(in_jsonata(mapping(Arguments={})))
+    assert finding.pointer == ("States", "it", "Arguments")
+    assert finding.aws == "Field 'Arguments' is not supported"
+    assert finding.message == "a Map state has no field 'Arguments': it belongs to Task, Parallel"
+
+
 def test_the_language_of_a_state_comes_before_that_of_the_machine() -> None:
     assert rules.problems(machine({**PASS, "QueryLanguage": "JSONata", "Output": 1})) == []
     bad = only(machine({**PASS, "QueryLanguage": "JSONata", "Result": 1}))

@@ -233,3 +233,41 @@ def test_another_key_that_is_given_twice_is_worth_a_warning() -> None:
 @pytest.mark.parametrize("text", ["{}", "[]", "1", '{"a": {"b": 1}, "b": [1, 1]}'])
 def test_keys_that_are_given_once_are_fine(text: str) -> None:
     assert repeated_keys(text) == []
+
+
+# --- What a distributed Map is told --------------------------------------------------
+
+
+@pytest.mark.parametrize("batcher", [{}, {"BatchInput": {"a": 1}}], ids=["empty", "input"])
+def test_a_batcher_says_how_large_batches_are(batcher: dict[str, Any]) -> None:
+    finding = only(distributed(ItemBatcher=batcher))
+    assert finding.pointer == ("States", "it", "ItemBatcher")
+    assert finding.message.startswith("ItemBatcher needs MaxItemsPerBatch or MaxInputBytes")
+
+
+@pytest.mark.parametrize(
+    "size",
+    [
+        {"MaxItemsPerBatch": 2},
+        {"MaxItemsPerBatchPath": "$.n"},
+        {"MaxInputBytesPerBatch": 2},
+        {"MaxInputBytesPerBatchPath": "$.n", "MaxItemsPerBatch": 3},
+    ],
+    ids=str,
+)
+def test_by_number_or_bytes_or_both(size: dict[str, Any]) -> None:
+    assert rules.problems(distributed(ItemBatcher=size)) == []
+
+
+def test_headers_that_are_given_are_given() -> None:
+    def reading(**config: Any) -> dict[str, Any]:
+        resource = "arn:aws:states:::s3:getObject"
+        config = {"InputType": "CSV", "CSVHeaderLocation": "GIVEN", **config}
+        return distributed(ItemReader={"Resource": resource, "ReaderConfig": config})
+
+    assert rules.problems(reading(CSVHeaders=["a"])) == []
+    assert rules.problems(reading(CSVHeaderLocation="FIRST_ROW")) == []
+    finding = only(reading())
+    assert finding.pointer == ("States", "it", "ItemReader", "ReaderConfig")
+    assert finding.message == "CSVHeaderLocation GIVEN needs CSVHeaders: the names of the columns"
+    assert finding.missing == "CSVHeaders"

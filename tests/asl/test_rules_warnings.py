@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from aiowfm.asl import rules
-from aiowfm.asl.findings import NO_DOLLAR, NO_PATH, STATIC_RESULT, Finding
+from aiowfm.asl.findings import ALWAYS_FAILS, NO_DOLLAR, NO_EFFECT, NO_PATH, STATIC_RESULT, Finding
 from tests.asl.test_rules import PASS, TASK, choice, machine, mapping
 
 
@@ -157,3 +157,46 @@ def test_a_function_that_is_called_should_exist(expression: str, hint: str) -> N
 def test_functions_of_the_language_and_of_the_expression_exist(expression: str) -> None:
     definition = machine({**PASS, "Output": f"{{% {expression} %}}"}, QueryLanguage="JSONata")
     assert rules.problems(definition, warnings=True) == []
+
+
+def test_the_rules_in_a_rule_are_looked_at_too() -> None:
+    inner = {"Variable": "$.a", "StringEquals": "$.b"}
+    finding = warned(choice({"And": [{"Not": inner}], "Next": "to"}))
+    assert finding.pointer == ("States", "it", "Choices", 0, "And", 0, "Not", "StringEquals")
+    assert finding.code == NO_PATH
+
+
+@pytest.mark.parametrize("field", ["Assign", "Output"])
+def test_only_an_outermost_choice_rule_assigns_and_gives(field: str) -> None:
+    inner = {"Variable": "$.a", "IsNull": True, field: {"b": 1}}
+    finding = warned(choice({"Or": [inner], "Next": "to"}))
+    assert finding.pointer == ("States", "it", "Choices", 0, "Or", 0, field)
+    assert finding.code == NO_EFFECT
+    assert finding.message == f"{field} in a rule inside Or does nothing: only the outermost's does"
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        ("States.Format('{} {}', $.a)", "States.Format has 2 '{}' for 1 argument"),
+        ("States.Array(States.Format('x', $.a, 1))", "States.Format has 0 '{}' for 2 arguments"),
+    ],
+)
+def test_a_template_has_a_place_for_each_argument(call: str, message: str) -> None:
+    finding = warned(machine({**TASK, "Parameters": {"a": [{"b.$": call}]}}))
+    assert finding.pointer == ("States", "it", "Parameters", "a", 0, "b.$")
+    assert finding.message.startswith(f"b.$ always fails: {message}")
+    assert finding.code == ALWAYS_FAILS
+
+
+@pytest.mark.parametrize(
+    "call",
+    ["States.Format('{} \\{\\}', $.a)", "States.Format($.template, 1, 2)", "States.Format('x')"],
+)
+def test_and_where_it_has_all_is_well(call: str) -> None:
+    assert rules.problems(machine({**TASK, "Parameters": {"a.$": call}}), warnings=True) == []
+
+
+def test_the_cause_of_a_fail_is_looked_at_too() -> None:
+    fail = {"Type": "Fail", "CausePath": "States.Format('{}')"}
+    assert warned(machine(fail)).pointer == ("States", "it", "CausePath")

@@ -78,7 +78,9 @@ async def test_a_failure_to_ask_is_not_remembered() -> None:
     caller = Caller()
     arns = Arns(region="us-east-1", account_id=None, ask_account_id=caller)
     caller.fails = True
-    with pytest.raises(BackendUnavailableError):
+    with pytest.raises(
+        BackendUnavailableError, match=r"slow down .*giving AwsBackend an account_id"
+    ):
         await arns.make("activity", "a")
     caller.fails = False
     assert (await arns.make("activity", "a")).endswith(":111122223333:activity:a")

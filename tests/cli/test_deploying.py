@@ -92,6 +92,7 @@ def test_what_may_not_change_ends_with_one_and_is_left(place: AwsPlace, environm
     assert anyio.run(place.describe, f"{environment}--flow--0--work") == before
 
 
+@pytest.mark.timeout(60)  # it starts four programs
 @pytest.mark.parametrize("same", [True, False], ids=["the same", "another each"])
 def test_processes_that_deploy_at_once_settle_it(
     place: AwsPlace, environment: str, same: bool

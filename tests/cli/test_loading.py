@@ -40,6 +40,7 @@ number = 1
 def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     (tmp_path / "shop_of_test.py").write_text(PROGRAM)
     (tmp_path / "broken_of_test.py").write_text("import nothing_like_this")
+    (tmp_path / "asking_of_test.py").write_text("import os\n\nos.environ['NOWHERE']")
     (tmp_path / "leaving_of_test.py").write_text("import sys\nsys.exit(3)")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [each for each in sys.path if each])
@@ -80,6 +81,7 @@ def test_what_the_program_itself_raises_is_said_with_its_place(tmp_path: Path) -
     for place, error, line in (
         ("broken_of_test:engine", "ModuleNotFoundError: No module named 'nothing_like_this'", 1),
         ("leaving_of_test:engine", "SystemExit: 3", 2),
+        ("asking_of_test:engine", "KeyError: 'NOWHERE'", 3),
     ):
         with pytest.raises(NoEngineError) as refused:
             load_engine(place)

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -242,3 +244,14 @@ def test_the_schema_is_printed() -> None:
     done = CliRunner().invoke(app, ["schema"])
     assert done.exit_code == 0
     assert json.loads(done.output)["title"] == "Workflow definitions of aiowfm"
+
+
+def test_a_pipe_gives_its_text_once_and_its_problems_all_the_same(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.yml"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_text, args=(BAD,))
+    writer.start()
+    done = validate(str(pipe))
+    writer.join()
+    assert done.exit_code == 1
+    assert f"{pipe}:8:9: order.charge: error: Next names no state" in done.stdout

@@ -185,6 +185,9 @@ def test_a_definition_knows_whether_it_has_callbacks() -> None:
             callback({"TaskKey.$": "$.id", "TaskToken": "x"}), "or be left out", id="token"
         ),
         pytest.param(
+            callback({"TaskKey.$": "$.id", "TaskToken": None}), "or be left out", id="no token"
+        ),
+        pytest.param(
             callback({"TaskKey": "$.id"}, QueryLanguage="JSONata"),
             "path of JSONPath",
             id="path",
@@ -210,6 +213,14 @@ def test_a_refusal_says_where_it_is_in_the_file() -> None:
     with pytest.raises(DefinitionError) as caught:
         load_definitions(text)
     assert [(each.line, each.severity) for each in caught.value.problems] == [(12, "error")]
+
+
+@pytest.mark.parametrize("member", ["TaskToken: x", "TaskToken.$: $.x", "aiowfm: {}"])
+def test_a_member_of_the_message_that_is_wrong_is_pointed_at(member: str) -> None:
+    text = TEXT.replace('TaskToken.$: "$$.Task.Token"', member)
+    _, (problem,) = check_definitions(text)
+    assert problem.line is not None
+    assert text.splitlines()[problem.line - 1].strip() == member
 
 
 def test_a_wait_without_an_end_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:

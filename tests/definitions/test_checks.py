@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from aiowfm.definitions import (
     CALLBACK_RESOURCE,
     WorkflowDefinition,
+    check_definitions,
     load_definitions,
     located,
     problems_for_names,
@@ -120,3 +122,49 @@ def test_an_unknown_resource_without_a_near_one_says_how_to_register() -> None:
     machine = {"StartAt": "a", "States": {"a": {"Type": "Task", "Resource": "x", "End": True}}}
     (finding,) = unknown_resources(WorkflowDefinition(name="n", state_machine=machine), [])
     assert "register one with @engine.task('x')" in finding.message
+
+
+def tagged(**tags: str) -> list[tuple[str, str, str]]:
+    fields = {"name": "n", "defaultTags": tags, "stateMachine": MACHINE}
+    _, problems = check_definitions(json.dumps(fields, indent=0))
+    return [(str(each.line), each.severity, each.message) for each in problems]
+
+
+MACHINE = {
+    "StartAt": "a",
+    "TimeoutSeconds": 60,
+    "States": {"a": {"Type": "Pass", "End": True}},
+}
+
+
+def test_tags_that_aws_takes_are_fine() -> None:
+    assert tagged(**{"Größe des Teams": "a b_c.d:e/f=g+h-i@j", "k" * 128: "v" * 256, "e": ""}) == []
+    assert tagged(**{f"t{number}": "" for number in range(44)}) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        pytest.param("AWS:x", "", "tags that begin with 'aws:' are AWS's own", id="reserved"),
+        pytest.param("", "", "the key of a tag has 1 to 128 characters, not 0", id="no key"),
+        pytest.param("k" * 129, "", "the key of a tag has 1 to 128 characters", id="long key"),
+        pytest.param("k", "v" * 257, "a tag's value has at most 256 characters", id="long value"),
+        pytest.param("k", "a#b", "tags take letters, digits, blanks and _.:/=+-@, not '#'", id="#"),
+        pytest.param("k?", "", "tags take letters, digits, blanks and _.:/=+-@, not '?'", id="?"),
+    ],
+)
+def test_a_tag_that_aws_refuses_is_an_error_at_its_line(key: str, value: str, message: str) -> None:
+    ((line, severity, found),) = tagged(ok="", **{key: value})
+    assert (line, severity) == ("5", "error")
+    assert found.startswith(message)
+
+
+def test_a_state_machine_has_no_more_than_fifty_tags() -> None:
+    ((line, _, message),) = tagged(**{f"t{number}": "" for number in range(45)})
+    assert (line, message) == ("3", "at most 44 tags, since 6 are added, not 45")
+
+
+def test_a_tag_of_ours_is_not_the_authors_to_set() -> None:
+    ((_, severity, message),) = tagged(application="x")
+    assert severity == "warning"
+    assert message.startswith("the tag 'application' is set to what it stands for")

@@ -93,6 +93,7 @@ def test_anchors_and_merge_keys_work() -> None:
         pytest.param("a: 1\nb: [1, 2", 2, 9, "not YAML: expected ','", id="open list"),
         pytest.param("a: b: c", 1, 5, "mapping values are not allowed", id="two colons"),
         pytest.param("a:\n\tb: c", 2, 1, "a tab cannot indent; use spaces", id="tab"),
+        pytest.param("# läng\n" * 50_000 + "a:\n\tb: c", 50_002, 1, "use spaces", id="late tab"),
         pytest.param("a: 1\nb: 2\na: 3", 3, 1, "key 'a' stands here twice", id="same key"),
         pytest.param("{a: 1, a: 3}", 1, 8, "key 'a' stands here twice", id="same key in braces"),
         pytest.param('{"a": 1,\n "a": 3}', 2, 2, "key 'a' stands here twice", id="JSON, same key"),
@@ -160,8 +161,12 @@ def test_a_file_longer_than_anyone_needs_is_not_read(tmp_path: Path) -> None:
         pytest.param(b"a: \xff\xfe", 1, 4, "not UTF-8: byte 0xff", id="not UTF-8"),
         pytest.param(b"a: 1\nb: caf\xe9", 2, 7, "not UTF-8: byte 0xe9", id="Latin-1"),
         pytest.param(b"{a: 1}", 1, 2, "not JSON: Expecting property name", id="YAML in .json"),
-        pytest.param(b'{"a": NaN}', 1, 1, "there is no number NaN", id="NaN"),
-        pytest.param(b"[" + b"1" * 5000 + b"]", 1, 1, "not usable", id="endless number"),
+        pytest.param(b'{"NaN": 1,\n "a": NaN}', 2, 7, "there is no number NaN", id="NaN"),
+        pytest.param(b"[1,\n -" + b"9" * 5000 + b"]", 2, 2, "1,000 digits", id="digits"),
+        pytest.param(b'{"a": "b', 1, 7, "Unterminated string starting here", id="open string"),
+        pytest.param(
+            b'{"a": "b\n"}', 1, 9, "Invalid control character here", id="line in a string"
+        ),
     ],
 )
 def test_a_broken_file_is_a_problem_with_file_line_and_column(

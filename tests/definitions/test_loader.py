@@ -217,3 +217,12 @@ def test_checking_gives_definitions_and_problems() -> None:
     assert [str(problem) for problem in found] == [
         "<definitions>: x: a definition needs stateMachine"
     ]
+
+
+@pytest.mark.parametrize("field", ["Next", "InputPath", "OutputPath"])
+def test_what_a_problem_quotes_does_not_make_it_endless(field: str) -> None:
+    state = {"Type": "Pass", "Next": "a", field: "$.x y" * 10_000}
+    machine = {"StartAt": "a", "TimeoutSeconds": 60, "States": {"a": state}}
+    _, problems = check_definitions({"name": "n", "stateMachine": machine})
+    assert problems
+    assert all(len(each.message) < 1_000 for each in problems)

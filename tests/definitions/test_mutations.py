@@ -167,8 +167,27 @@ MISTAKES = [
     paths("JSONata's field", {**TASK, "Arguments": {}}, "Arguments"),
     paths("no path", {**TASK, "InputPath": "a"}, "InputPath"),
     paths("path to many places", {**TASK, "ResultPath": "$.a[*]"}, "ResultPath"),
-    paths("no path in a template", {**TASK, "Parameters": {"a": {"b.$": "c"}}}, "Parameters", "a"),
-    paths("unknown function", {**TASK, "Parameters": {"a.$": "States.Foo()"}}, "Parameters"),
+    paths(
+        "no path in a template",
+        {**TASK, "Parameters": {"a": {"b.$": "c"}}},
+        "Parameters",
+        "a",
+        "b.$",
+    ),
+    paths("unknown function", {**TASK, "Parameters": {"a.$": "States.Foo()"}}, "Parameters", "a.$"),
+    paths("times", {**TASK, "TimeoutSecondsPath": "$.a[0:2]"}, "TimeoutSecondsPath"),
+    Mistake(
+        "Arguments of a Map", {"Type": "Map", "Iterator": INNER, "Arguments": {}}, ("Arguments",)
+    ),
+    Mistake(
+        "batches of no size",
+        {
+            "Type": "Map",
+            "Iterator": {**INNER, "ProcessorConfig": {"Mode": "INLINE"}},
+            "ItemBatcher": {},
+        },
+        ("ItemBatcher",),
+    ),
     paths(
         "member twice",
         {**TASK, "Parameters": {"a": 1, "a.$": "$.a"}},

@@ -275,6 +275,45 @@ async def test_a_machine_made_by_other_means_is_adopted_with_tags(
     assert not (await engine.deploy(dry_run=True)).has_changes
 
 
+async def hand_changed(place: Place, name: str, **options: Any) -> None:
+    arn = place.machine_arn(name)
+    definition = json.loads((await place.describe(name))["definition"])
+    definition["States"]["give"]["Result"] = "by hand"
+    await place.call(
+        "UpdateStateMachine", stateMachineArn=arn, definition=json.dumps(definition), **options
+    )
+
+
+async def test_a_version_that_others_published_is_replaced(
+    place: Place, make_engine: MakeEngine
+) -> None:
+    """The tag still says what was deployed, but what would be started is another definition."""
+    engine = make_engine(flow(version=-1))
+    name = machine_of(await engine.deploy()).name
+    await hand_changed(place, name, publish=True)
+    change = machine_of(await engine.deploy())
+    assert change.change is Change.UPDATE
+    assert '-      "Result": "by hand",' in change.diff
+    now = await place.describe(name)
+    assert json.loads(now["definition"])["States"]["give"]["Result"] == "old"
+    assert len(now["versions"]) == 3
+    assert not (await engine.deploy(dry_run=True)).has_changes
+
+
+async def test_a_change_by_hand_of_what_may_not_change_is_shown_and_kept(
+    place: Place, make_engine: MakeEngine
+) -> None:
+    engine = make_engine(flow())
+    name = machine_of(await engine.deploy()).name
+    await hand_changed(place, name)
+    place.called.clear()
+    change = machine_of(await engine.deploy())
+    assert change.change is Change.NONE
+    assert change.note.startswith("it was changed since it was deployed")
+    assert '-      "Result": "by hand",' in change.diff
+    assert place.writes == []
+
+
 async def test_a_start_that_deploys_has_all_state_machines_before_it_returns(
     place: Place, make_engine: MakeEngine
 ) -> None:
@@ -293,8 +332,10 @@ async def test_a_start_that_only_checks_makes_nothing(
 ) -> None:
     await make_engine().deploy()  # the activity
     place.called.clear()
-    with pytest.raises(NotFoundError, match="creates nothing"):
-        await make_engine(flow(), provision="check").start(deploy=True)
+    engine = make_engine(flow(), flow(name="other"), provision="check")
+    with pytest.raises(NotFoundError, match=r"--flow--0--work'(?s:.)*--other--0--work'") as caught:
+        await engine.start(deploy=True)
+    assert str(caught.value).count("creates nothing") == 2
     assert place.writes == []
 
 

@@ -10,12 +10,11 @@ from typing import Any
 import pytest
 
 from aiowfm.config import EngineConfig
-from aiowfm.definitions import CompilerOptions, WorkflowDefinition
+from aiowfm.definitions import HASH_TAG, CompilerOptions, WorkflowDefinition
 from aiowfm.errors import AccessDeniedError, BackendError, BackendUnavailableError
 from aiowfm.names import StateMachineArn
 from aiowfm.testing import VIRTUAL_TIME
 from aiowfm.workflows import Change, Comparison, Deployments
-from aiowfm.workflows.comparison import HASH_TAG
 from tests.workflows.machines import ARN, ROLE, Machines, refused
 
 pytestmark = pytest.mark.anyio

@@ -82,15 +82,24 @@ def _comparisons(place: Place, rule: dict[str, Any], steps: Pointer) -> Iterator
     for field in given:
         if field in OPERATORS:
             yield from _comparison(place, rule, steps, field)
-            continue
-        parts = [rule[field]] if field == "Not" else as_list(rule[field])
-        for index, part in enumerate(parts):
-            inner = (*steps, field) if field == "Not" else (*steps, field, index)
+    for inner, part, field in combined(rule, steps):
+        if "Next" in part:
+            message = f"a rule inside {field} has no Next: only the outermost has"
+            yield place.finding(message, *inner, "Next")
+        yield from _comparisons(place, part, inner)
+
+
+def combined(rule: dict[str, Any], steps: Pointer) -> Iterator[tuple[Pointer, dict[str, Any], str]]:
+    """The rules inside *rule*, which is at *steps*: where, what, and the field they are in."""
+    for field in COMBINATIONS:
+        if field == "Not":
+            parts = [((*steps, field), rule.get(field))]
+        else:
+            listed = enumerate(as_list(rule.get(field)))
+            parts = [((*steps, field, index), part) for index, part in listed]
+        for inner, part in parts:
             if isinstance(part, dict):
-                if "Next" in part:
-                    message = f"a rule inside {field} has no Next: only the outermost has"
-                    yield place.finding(message, *inner, "Next")
-                yield from _comparisons(place, part, inner)
+                yield inner, part, field
 
 
 def _comparison(

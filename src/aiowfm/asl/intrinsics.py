@@ -53,6 +53,22 @@ def compile_intrinsic(text: str) -> Evaluation:
     return call
 
 
+def never_works(text: str) -> str | None:
+    """Why the call *text* fails whatever its arguments are, where that is so."""
+    waiting: list[Argument] = [parse_intrinsic(text)]
+    while waiting:
+        call = waiting.pop()
+        if not isinstance(call, Call):
+            continue
+        waiting += call.arguments
+        if call.name == "States.Format" and isinstance(call.arguments[0], Text):
+            slots, count = len(call.arguments[0].pieces) - 1, len(call.arguments) - 1
+            if slots != count:
+                arguments = "1 argument" if count == 1 else f"{count} arguments"
+                return f"States.Format has {slots} '{{}}' for {arguments}"
+    return None
+
+
 class _CallError(Exception):
     """Why a call has no result: States.Runtime, as States.IntrinsicFailure is reserved."""
 

@@ -27,6 +27,9 @@ _OF_DISTRIBUTED = frozenset(
         "ToleratedFailurePercentagePath",
     }
 )
+# One of these at least (developer guide, "ItemBatcher (Map)").
+_SIZES_OF_BATCHES = ("MaxItemsPerBatch", "MaxInputBytesPerBatch")
+_SIZES = {f"{size}{path}" for size in _SIZES_OF_BATCHES for path in ("", "Path")}
 _PROCESSORS = ("ItemProcessor", "Iterator")
 
 
@@ -34,7 +37,8 @@ def map_problems(place: Place) -> Iterator[Finding]:
     """What is wrong with a Map, but for its processor's states."""
     yield from _label(place)
     yield from _processor(place)
-    yield from _max_items(place)
+    yield from _batcher(place)
+    yield from _reader(place)
 
 
 def map_warnings(place: Place) -> Iterator[Finding]:
@@ -113,12 +117,20 @@ def _processor(place: Place) -> Iterator[Finding]:
             )
 
 
-def _max_items(place: Place) -> Iterator[Finding]:
+def _batcher(place: Place) -> Iterator[Finding]:
+    batcher = place.state.get("ItemBatcher")
+    if isinstance(batcher, dict) and not _SIZES & batcher.keys():
+        message = f"ItemBatcher needs {' or '.join(_SIZES_OF_BATCHES)}: how large batches are"
+        yield place.finding(message, "ItemBatcher")
+
+
+def _reader(place: Place) -> Iterator[Finding]:
     steps = ("ItemReader", "ReaderConfig")
     config = as_dict(as_dict(place.state.get("ItemReader")).get("ReaderConfig"))
     number = config.get("MaxItems")
-    if not isinstance(number, int) or isinstance(number, bool):
-        return
-    if number > MAX_ITEMS:
+    if isinstance(number, int) and not isinstance(number, bool) and number > MAX_ITEMS:
         message = f"MaxItems must be at most {MAX_ITEMS}, not {number}"
         yield place.finding(message, *steps, "MaxItems", aws=f"Maximum value is {MAX_ITEMS}")
+    if config.get("CSVHeaderLocation") == "GIVEN" and "CSVHeaders" not in config:
+        message = "CSVHeaderLocation GIVEN needs CSVHeaders: the names of the columns"
+        yield place.finding(message, *steps, missing="CSVHeaders")

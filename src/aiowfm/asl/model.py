@@ -94,7 +94,6 @@ class _Work(_Transition, _InputOutput):
     """States that do something with their input and may fail at it."""
 
     parameters: Any = None
-    arguments: Any = None
     result_selector: dict[str, Any] | None = None
     result_path: Text | None = "$"
     assign: Given[dict[str, Any]] = None
@@ -106,6 +105,7 @@ class TaskState(_Work):
     """Does work elsewhere (Task)."""
 
     type: Literal["Task"]
+    arguments: Any = None
     resource: Annotated[str, Field(min_length=1, strict=True)]
     timeout_seconds: Given[PositiveSeconds | Jsonata] = None
     timeout_seconds_path: Given[Text] = None
@@ -169,6 +169,7 @@ class ParallelState(_Work):
     """Runs branches side by side (Parallel)."""
 
     type: Literal["Parallel"]
+    arguments: Any = None
     branches: Annotated[list[Branch], Field(min_length=1)]
 
 

@@ -48,7 +48,7 @@ _FINE_ON_AWS = re.compile(
     rf"|\[(?:\*|[\d\s,:-]+|\s*(?:{_QUOTED})(?:\s*,\s*(?:{_QUOTED}))*\s*|\?\s*\({_FILTER}\))\]"
     r")+"
 )
-_OF_MANY = re.compile(rf"{_QUOTED}|(?P<many>\.\.|[*?(,:])")
+_SIGN = re.compile(rf"{_QUOTED}|(?P<sign>\.\.|[*?(,]|\[[\d\s-]*:)")
 
 
 def path_problems(place: Place) -> Iterator[Finding]:
@@ -80,9 +80,9 @@ def _paths(place: Place) -> Iterator[Finding]:
             elif field in _TEXT_PATHS:
                 problem, aws = _text_problem(value), _NOT_A_PATH
             elif field in _REFERENCES:
-                problem = path_problem(value)
+                problem = _reference_problem(value)
             elif field in _NUMBER_PATHS:
-                problem = path_problem(value)
+                problem = _reference_problem(value)
                 if not problem and value.startswith("$$"):
                     problem = f"{value!r} leads into the context object, which is not allowed here"
             else:
@@ -93,13 +93,25 @@ def _paths(place: Place) -> Iterator[Finding]:
 
 def _target_problem(text: str) -> str | None:
     """What keeps *text* from being a place to write to."""
-    if problem := path_problem(text):
+    if problem := _reference_problem(text):
         return problem
     if re.match(r"\$[^.\[]", text):
         return f"{text!r} is no place in the input: only paths that begin with '$.' or '$[' are"
-    if any(match["many"] for match in _OF_MANY.finditer(text)):
+    return f"{text!r} gives a value, and is no place" if "(" in _signs(text) else None
+
+
+def _reference_problem(text: str) -> str | None:
+    """What keeps *text* from leading to one value."""
+    if problem := path_problem(text):
+        return problem
+    if _signs(text) - {"("}:
         return f"{text!r} may lead to several places: it must lead to one"
     return None
+
+
+def _signs(text: str) -> set[str]:
+    """What is in the path *text* by which it leads to many places, or calls a function."""
+    return {match["sign"] for match in _SIGN.finditer(text) if match["sign"]}
 
 
 def _text_problem(text: str) -> str | None:
@@ -148,6 +160,7 @@ def _templates(place: Place) -> Iterator[Finding]:
                 yield place.finding(
                     f"{key} must be a path or call a function: {exc}",
                     *pointer,
+                    key,
                     aws=f"The value for the field '{key}' must be a valid JSONPath"
                     " or a valid intrinsic function call",
                     at=template,

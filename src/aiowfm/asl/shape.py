@@ -29,6 +29,8 @@ from aiowfm.asl.model import (
 
 MAX_DEPTH = 200  # lists and objects in one another; ours, so that no one runs out of stack
 
+_HALF = re.compile(r"[\ud800-\udfff]")
+
 _PARTS: Mapping[str, tuple[type[BaseModel], str]] = {
     "Branches": (Branch, "a branch"),
     "ItemProcessor": (Processor, "an ItemProcessor"),
@@ -80,6 +82,8 @@ def beyond_json(document: object) -> Iterator[Finding]:
             yield Finding(pointer=pointer, message=message)
         elif isinstance(value, float) and not math.isfinite(value):
             yield Finding(pointer=pointer, message=f"{label(pointer)}: JSON has no number {value}")
+        elif isinstance(value, str) and (problem := _half(value)):
+            yield Finding(pointer=pointer, message=f"{label(pointer)}: {problem}")
         for key, child in children:
             if len(pointer) == MAX_DEPTH:
                 message = f"nested more than {MAX_DEPTH} deep: split it into several workflows"
@@ -88,8 +92,18 @@ def beyond_json(document: object) -> Iterator[Finding]:
             if isinstance(value, dict) and not isinstance(key, str):
                 message = f"the keys of a JSON object are strings, not {key!r}"
                 yield Finding(pointer=pointer, message=message)
+            elif isinstance(key, str) and (problem := _half(key)):
+                message = f"the key {shown(key)}: {problem}"
+                yield Finding(pointer=(*pointer, key), message=message)
             else:
                 waiting.append(((*pointer, key), child))
+
+
+def _half(text: str) -> str | None:
+    """What is wrong with *text* that no request can carry."""
+    if text.isascii() or (found := _HALF.search(text)) is None:
+        return None
+    return f"half a character, {found[0]!r}, which UTF-8 cannot say"
 
 
 def shape_problems(model: type[BaseModel], document: object, *, called: str) -> list[Finding]:
@@ -215,7 +229,9 @@ def _part(
     names = [step for step in pointer[-2:] if isinstance(step, str)]
     if names and names[-1] in _PARTS and pointer[-2:-1] != ("States",):
         return _PARTS[names[-1]]
-    kind = value.get("Type") if isinstance(value, dict) else None
+    kind = value.get("Type", value.get("type")) if isinstance(value, dict) else None
     if pointer and isinstance(kind, str) and kind in STATE_TYPES:
         return STATE_TYPES[kind], f"a {kind} state"
+    if pointer[-2:-1] == ("States",):
+        return State, "a state"
     return (ChoiceRule, "a choice rule") if "Choices" in pointer else whole

@@ -7,16 +7,28 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 from aiowfm.asl.choice import OPERATORS
-from aiowfm.asl.findings import NO_DOLLAR, NO_PATH, STATIC_RESULT, Finding, Pointer
+from aiowfm.asl.choice_rules import combined
+from aiowfm.asl.findings import (
+    ALWAYS_FAILS,
+    NO_DOLLAR,
+    NO_EFFECT,
+    NO_PATH,
+    STATIC_RESULT,
+    Finding,
+    Pointer,
+)
+from aiowfm.asl.intrinsics import InvalidIntrinsicError, never_works
 from aiowfm.asl.map_rules import map_warnings
 from aiowfm.asl.path_rules import TEMPLATES
-from aiowfm.asl.places import Place, as_dict, as_list
+from aiowfm.asl.places import Place, as_dict, as_list, values_in
 from aiowfm.asl.query_rules import query_warnings
 from aiowfm.asl.recovery_warnings import recovery_warnings
 
 _PATH = re.compile(r"\${1,2}(?:[.\[]\S|\Z)")
+_OF_OUTERMOST = ("Assign", "Output")
 _CALL = re.compile(r"States\.\w+\(.*\)\Z", re.DOTALL)
 
 
@@ -32,16 +44,18 @@ def warnings(place: Place) -> Iterator[Finding]:
         for field in TEMPLATES:
             if field in part:
                 yield from _no_dollar(place, (*steps, field), part[field])
+                for pointer, value in values_in((*steps, field), part[field]):
+                    if str(pointer[-1]).endswith(".$"):
+                        yield from _failing(place, pointer, value)
     if place.kind == "Pass":
         yield from _static_result(place)
     elif place.kind == "Fail":
         for field in ("Error", "Cause"):
             yield from _no_path(place, place.state, (), field)
+            yield from _failing(place, (f"{field}Path",), place.state.get(f"{field}Path"))
     elif place.kind == "Choice":
         for index, rule in enumerate(as_list(place.state.get("Choices"))):
-            for operator, comparison in OPERATORS.items():
-                if comparison.operand in ("string", "timestamp"):
-                    yield from _no_path(place, as_dict(rule), ("Choices", index), operator)
+            yield from _choice(place, as_dict(rule), ("Choices", index))
 
 
 def _looks_like(value: object) -> str | None:
@@ -67,6 +81,17 @@ def _no_dollar(place: Place, template: Pointer, value: object) -> Iterator[Findi
                 code=NO_DOLLAR,
                 severity="warning",
             )
+
+
+def _failing(place: Place, pointer: Pointer, value: object) -> Iterator[Finding]:
+    if isinstance(value, str) and value.startswith("States."):
+        try:
+            problem = never_works(value)
+        except InvalidIntrinsicError:
+            return  # an error of its own
+        if problem:
+            message = f"{pointer[-1]} always fails: {problem}"
+            yield place.finding(message, *pointer, severity="warning", code=ALWAYS_FAILS)
 
 
 def _static_result(place: Place) -> Iterator[Finding]:
@@ -101,6 +126,22 @@ def _no_path(
                 code=NO_PATH,
                 severity="warning",
             )
+
+
+def _choice(place: Place, rule: dict[str, Any], steps: Pointer) -> Iterator[Finding]:
+    for operator in rule:
+        if operator in OPERATORS and OPERATORS[operator].operand in ("string", "timestamp"):
+            yield from _no_path(place, rule, steps, operator)
+    for inner, part, combination in combined(rule, steps):
+        for field in [each for each in _OF_OUTERMOST if each in part]:
+            yield place.finding(
+                f"{field} in a rule inside {combination} does nothing: only the outermost's does",
+                *inner,
+                field,
+                severity="warning",
+                code=NO_EFFECT,
+            )
+        yield from _choice(place, part, inner)
 
 
 def _suspects(pointer: Pointer, value: object) -> Iterator[tuple[Pointer, str, str]]:

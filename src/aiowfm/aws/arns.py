@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import anyio
 
 from aiowfm import names
-from aiowfm.errors import ConfigError
+from aiowfm.errors import BackendError, ConfigError
 
 logger = logging.getLogger("aiowfm.aws")
 
@@ -80,9 +80,16 @@ class Arns:
         if self._model is None:
             async with self._asking:
                 if self._model is None:
-                    self.learn(self._model_in(await self._ask_account_id()))
+                    self.learn(self._model_in(await self._asked()))
         assert self._model is not None
         return self._model
+
+    async def _asked(self) -> str:
+        try:
+            return await self._ask_account_id()
+        except BackendError as exc:
+            exc.args = (f"{exc}: this can be spared by giving AwsBackend an account_id",)
+            raise
 
     def _model_in(self, account_id: str) -> str:
         return f"arn:{partition_of(self._region)}:states:{self._region}:{account_id}"

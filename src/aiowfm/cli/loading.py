@@ -77,7 +77,9 @@ def _of_the_program(doing: str) -> Iterator[None]:
     except AiowfmError:
         raise
     except (Exception, SystemExit) as exc:
-        *_, last = traceback.extract_tb(exc.__traceback__)
+        frames = traceback.extract_tb(exc.__traceback__)
+        # Python's own parts, such as `<frozen os>`, are no place to look.
+        last = next((each for each in reversed(frames) if each.filename[:1] != "<"), frames[-1])
         raise NoEngineError(
             f"{doing} failed: {type(exc).__name__}: {exc} ({last.filename}:{last.lineno})"
         ) from exc

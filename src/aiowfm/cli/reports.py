@@ -112,6 +112,8 @@ def _text(problem: Problem) -> Text:
 @lru_cache(maxsize=16)
 def _lines(file: str) -> list[str]:
     """The lines of *file*, as the readers of YAML and JSON count them."""
+    if not Path(file).is_file():
+        return []  # a pipe, which gives its text once
     try:
         with Path(file).open("rb") as opened:
             text = opened.read(MAX_TEXT_BYTES).decode("utf-8-sig", "replace")

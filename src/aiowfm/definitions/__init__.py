@@ -34,9 +34,11 @@ from aiowfm.definitions.resuming import (
     resumed,
     resumed_input,
 )
+from aiowfm.definitions.tags import HASH_TAG, machine_tags
 
 __all__ = [
     "CALLBACK_RESOURCE",
+    "HASH_TAG",
     "CompilerOptions",
     "DefinitionRegistry",
     "DefinitionSource",
@@ -52,6 +54,7 @@ __all__ = [
     "least_heartbeats",
     "load_definitions",
     "located",
+    "machine_tags",
     "own_tasks",
     "problems_for_engine",
     "problems_for_names",

@@ -129,21 +129,28 @@ def _problems(place: Place) -> Iterator[Finding]:
         )
         return
     yield from _key_problems(place, field, body)
-    if FENCE in body or f"{FENCE}.$" in body:
+    if fence := _member(body, FENCE):
         yield place.finding(
             f"{FENCE!r} in {BODY} is added when the definition is compiled: use another name",
             field,
             BODY,
+            fence,
         )
-    token = body.get(TASK_TOKEN, body.get(f"{TASK_TOKEN}.$"))
     right = _JSONATA_TOKEN if is_jsonata else _TOKEN
-    if token is not None and _squeezed(token) != _squeezed(right):
+    token = _member(body, TASK_TOKEN)
+    if token is not None and _squeezed(body[token]) != _squeezed(right):
         yield place.finding(
             f"{TASK_TOKEN} must be {right!r}, or be left out: with anything else nobody could"
             " finish the task",
             field,
             BODY,
+            token,
         )
+
+
+def _member(body: dict[str, Any], name: str) -> str | None:
+    """How *body* spells the member *name*, if it has it: a path's ends in `.$`."""
+    return next((each for each in (name, f"{name}.$") if each in body), None)
 
 
 def _key_problems(place: Place, field: str, body: dict[str, Any]) -> Iterator[Finding]:

@@ -19,6 +19,7 @@ from aiowfm.definitions.document import Document
 from aiowfm.errors import Problem
 
 MACHINE = "stateMachine"
+MAX_MESSAGE_LENGTH = 600  # characters, about
 _NESTING = frozenset({"Branches", "ItemProcessor", "Iterator"})
 
 
@@ -119,13 +120,21 @@ def problem_at(origin: Origin, name: str, finding: Finding) -> Problem:
     line, column = origin.document.position(origin.base + finding.pointer)
     return Problem(
         where=".".join(filter(None, [name, *_state_names(finding.pointer)])),
-        message=finding.message,
+        message=_shortened(finding.message),
         severity=finding.severity,
         file=origin.document.file,
         line=line,
         column=column,
         code=finding.code,
     )
+
+
+def _shortened(message: str) -> str:
+    """*message* without its middle where that is long: it may quote what is as long as a file."""
+    if len(message) <= MAX_MESSAGE_LENGTH:
+        return message
+    half = MAX_MESSAGE_LENGTH // 2
+    return f"{message[:half]} … {message[-half:]}"
 
 
 def _state_names(pointer: Sequence[str | int]) -> list[str]:

@@ -9,9 +9,20 @@ from json.decoder import scanstring  # type: ignore[attr-defined]  # not in the 
 from typing import Any, NoReturn
 
 from aiowfm.asl.findings import Pointer
-from aiowfm.definitions.reading import MAX_VALUES, Position, Reading, TooMuchError
+from aiowfm.definitions.reading import (
+    MAX_DIGITS,
+    MAX_VALUES,
+    Position,
+    Reading,
+    TooMuchError,
+    place,
+)
 
 _SPACE = re.compile(r"[ \t\n\r]*")
+# Strings come first, so that what is in one is passed over.
+_ODD_NUMBER = re.compile(
+    rf'"(?:[^"\\]|\\.)*"|(?P<odd>-?Infinity|NaN|-?\d{{{MAX_DIGITS + 1},}})', re.DOTALL
+)
 
 
 def read_json(text: str) -> Reading:
@@ -21,16 +32,17 @@ def read_json(text: str) -> Reading:
         json.loads(text, parse_constant=_no_constant)
         reading.data = _Walk(text, reading).run()
     except json.JSONDecodeError as exc:
-        reading.complain(f"not JSON: {exc.msg}", Position(exc.lineno, exc.colno))
+        message = re.sub(" at$", " here", exc.msg)
+        reading.complain(f"not JSON: {message}", Position(exc.lineno, exc.colno))
     except _NoNumberError as exc:
-        reading.complain(f"not JSON: there is no number {exc}", Position(1, 1))
+        reading.complain(f"not JSON: there is no number {exc}", _odd_number(text))
     except TooMuchError as exc:
         reading.data = None
         reading.complain(*exc.args)
     except RecursionError:
         reading.complain("nested too deep", Position(1, 1))
-    except ValueError as exc:  # a number of too many digits
-        reading.complain(f"not usable: {exc}", Position(1, 1))
+    except ValueError:  # Python reads no number of more than 4,300 digits
+        reading.complain(f"a number of more than {MAX_DIGITS:,} digits", _odd_number(text))
     return reading
 
 
@@ -40,6 +52,12 @@ class _NoNumberError(Exception):
 
 def _no_constant(name: str) -> NoReturn:
     raise _NoNumberError(name)
+
+
+def _odd_number(text: str) -> Position:
+    """Where the number stands that is none, or has too many digits; Python does not say."""
+    found = (match for match in _ODD_NUMBER.finditer(text) if match["odd"])
+    return place(text, next((match.start() for match in found), 0))
 
 
 class _Walk:

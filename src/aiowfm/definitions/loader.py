@@ -25,6 +25,7 @@ from aiowfm.definitions.definition import (
 )
 from aiowfm.definitions.document import Document, read_file, read_text
 from aiowfm.definitions.reading import uncollected
+from aiowfm.definitions.tags import tag_problems
 from aiowfm.errors import DefinitionError, Problem
 from aiowfm.names import cleaned
 
@@ -153,6 +154,7 @@ class _Loading:
         findings = problems_of_name(definition)
         findings += in_machine(understood(rules.problems(definition.state_machine, warnings=True)))
         findings += callback_problems(definition)
+        findings += tag_problems(definition)
         findings += advice(definition)
         self.problems += located(definition, findings)
 

@@ -22,6 +22,11 @@ class Position(NamedTuple):
     column: int
 
 
+def place(text: str, index: int) -> Position:
+    """The line and column of the character at *index*."""
+    return Position(text.count("\n", 0, index) + 1, index - text.rfind("\n", 0, index))
+
+
 class SyntaxProblem(NamedTuple):
     """Something wrong with a text, before anyone asks what it means."""
 

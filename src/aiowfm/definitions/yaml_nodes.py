@@ -26,11 +26,11 @@ from ruamel.yaml.events import (
 from ruamel.yaml.nodes import ScalarNode
 
 from aiowfm.asl.shape import MAX_DEPTH
-from aiowfm.definitions.reading import MAX_VALUES, Position, TooMuchError
+from aiowfm.definitions.reading import MAX_VALUES, Position, TooMuchError, place
 
 TAG = "tag:yaml.org,2002:"
-# Longer texts with a mistake are not read again by the slow parser for better words.
-MAX_READ_AGAIN = 1_000_000
+# Longer texts with a mistake are not read again for better words: that takes seconds.
+MAX_READ_AGAIN = 250_000
 
 # ruamel would take seconds to give up on this one.
 _BRACKETS = re.compile(rf"(?:[\[{{]\s*){{{MAX_DEPTH + 1}}}")
@@ -84,11 +84,6 @@ def composed(text: str) -> tuple[Node | None, YAML]:
             if len(text) > MAX_READ_AGAIN:
                 raise
     return _Composer(YAML(typ="rt", pure=True).parse(text)).run()
-
-
-def place(text: str, index: int) -> Position:
-    """The line and column of the character at *index*."""
-    return Position(text.count("\n", 0, index) + 1, index - text.rfind("\n", 0, index))
 
 
 def _is_compiled(parser: type) -> bool:

@@ -18,7 +18,14 @@ from ruamel.yaml.reader import ReaderError
 
 from aiowfm.asl.findings import Pointer, shown
 from aiowfm.asl.shape import MAX_DEPTH
-from aiowfm.definitions.reading import MAX_DIGITS, MAX_VALUES, Position, Reading, TooMuchError
+from aiowfm.definitions.reading import (
+    MAX_DIGITS,
+    MAX_VALUES,
+    Position,
+    Reading,
+    TooMuchError,
+    place,
+)
 from aiowfm.definitions.yaml_nodes import (
     TAG,
     Mapping,
@@ -26,7 +33,6 @@ from aiowfm.definitions.yaml_nodes import (
     Scalar,
     Sequence,
     composed,
-    place,
 )
 
 _PLAIN_TAGS = frozenset(
@@ -47,7 +53,7 @@ def read_yaml(text: str) -> Reading:
         reading.data = None
         reading.complain(*exc.args)
     except MarkedYAMLError as exc:
-        reading.complain(*_in_words(exc))
+        reading.complain(*_in_words(exc, text))
     except ReaderError as exc:
         reading.complain(*_character(exc, text))
     except YAMLError as exc:
@@ -61,11 +67,13 @@ def _character(exc: ReaderError, text: str) -> tuple[str, Position]:
     return f"not YAML: the character U+{code:04X} is not allowed", place(text, exc.position)
 
 
-def _in_words(exc: MarkedYAMLError) -> tuple[str, Position]:
+def _in_words(exc: MarkedYAMLError, text: str) -> tuple[str, Position]:
     mark = exc.problem_mark or exc.context_mark
     position = Position(mark.line + 1, mark.column + 1) if mark else Position(1, 1)
     problem = str(exc.problem or exc.context)
-    if "'\\t'" in problem:
+    # The parser in C does not say which character it is that cannot start anything.
+    is_tab = "cannot start" in problem and mark and text[mark.index : mark.index + 1] == "\t"
+    if is_tab or "'\\t'" in problem:
         return "not YAML: a tab cannot indent; use spaces", position
     if "another document" in problem:
         return "a second YAML document begins here: put all definitions in one list", position

@@ -4,28 +4,30 @@ from __future__ import annotations
 
 import difflib
 import json
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from aiowfm.asl.findings import Finding
 from aiowfm.config import EngineConfig
 from aiowfm.definitions import (
+    HASH_TAG,
     CompilerOptions,
     WorkflowDefinition,
     compile_definition,
     deployed_text,
     located,
+    machine_tags,
     stripped,
 )
 from aiowfm.errors import Problem
 from aiowfm.names import last_part, state_machine_name
 from aiowfm.workflows.plans import Change, Deployed, MachineChange
 
-HASH_TAG = "aiowfm-definition-hash"
 CHANGING = -1  # the version of definitions that may be changed in place
-MAX_TAG_LENGTH = 256  # characters; TagResource, member `value`
 
-_FORBIDDEN_IN_TAGS = re.compile(r"[^\w\s.:/=+\-@]")
+_CHANGED_SINCE = (
+    "it was changed since it was deployed, by other means or by another release of aiowfm, and is"
+    " kept as it is: raise the version to replace it"
+)
 
 
 class Comparison:
@@ -72,7 +74,8 @@ class Comparison:
             queue_url=queue_url,
             options=self._options,
         )
-        text, tags = deployed_text(compiled), self._tags(definition)
+        text = deployed_text(compiled)
+        tags = machine_tags(definition, self._config.tags)
         if deployed is None:
             return MachineChange(
                 definition=definition, name=name, change=Change.CREATE, text=text, tags=tags
@@ -83,7 +86,9 @@ class Comparison:
         if foreign := self._foreign(definition, deployed):
             change, problem = Change.FOREIGN, foreign
         elif _is_same(definition, before, after, deployed):
-            if found != compiled:
+            if before != after:
+                note, diff = _CHANGED_SINCE, _diff(before, after)
+            elif found != compiled:
                 note = "it was compiled differently, and is kept as deployed"
         else:
             diff = _diff(before, after) or _diff(found, compiled)
@@ -124,16 +129,6 @@ class Comparison:
     def _bare(self, machine: dict[str, object], queue_url: str) -> dict[str, object]:
         return stripped(machine, task_name=self._task_name, queue_url=queue_url)
 
-    def _tags(self, definition: WorkflowDefinition) -> Mapping[str, str]:
-        return {
-            **definition.default_tags,
-            **self._config.tags,
-            "workflow-definition-name": _tag(definition.name),
-            "workflow-definition-version": str(definition.version),
-            "workflow-definition-start-at": _tag(definition.start_at),
-            HASH_TAG: definition.content_hash,
-        }
-
 
 _Trouble = tuple[str, str]  # the field of the definition, and what is wrong with it
 
@@ -153,9 +148,9 @@ def _is_same(
     if described.startswith(f"{HASH_TAG}="):
         return described == version_description(definition)
     known = deployed.machine.tags.get(HASH_TAG)
-    if known is not None:
+    if known is not None and deployed.version is None:
         return known == definition.content_hash
-    # Made by other means: compare what is left without the compiler's additions.
+    # Made or published by other means: compare what is left without the compiler's additions.
     return before == after
 
 
@@ -183,8 +178,3 @@ def _diff(before: dict[str, object], after: dict[str, object]) -> str:
             lineterm="",
         )
     )
-
-
-def _tag(value: str) -> str:
-    """*value* as that of a tag, which takes fewer characters than names of states do."""
-    return _FORBIDDEN_IN_TAGS.sub("-", value)[:MAX_TAG_LENGTH]

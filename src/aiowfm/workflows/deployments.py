@@ -91,18 +91,23 @@ class Deployments:
 
         Raises:
             DefinitionError: with all that may not be deployed; the others are.
-            NotFoundError: one is missing and `provision` is `check`.
+            NotFoundError: with all that are missing, where `provision` is `check`.
         """
         refusals: list[DefinitionError] = []
+        missing: list[NotFoundError] = []
         for definition in definitions:
             try:
                 await self.ready(definition)
             except DefinitionError as exc:
                 refusals.append(exc)
+            except NotFoundError as exc:
+                missing.append(exc)
         if len(refusals) == 1:
             raise refusals[0]
         if refusals:
             raise DefinitionError([problem for each in refusals for problem in each.problems])
+        if missing:
+            raise NotFoundError("\n".join(map(str, missing)))
 
     def forget(self, definition: WorkflowDefinition) -> None:
         """Look again next time."""
@@ -188,7 +193,8 @@ class Deployments:
 
     async def _applied(self, change: MachineChange) -> StateMachineArn:
         if change.note:
-            log.info("state machine %s: %s", change.name, change.note)
+            level = logging.WARNING if change.diff else logging.INFO
+            log.log(level, "state machine %s: %s", change.name, change.note)
         if change.deployed is None:
             return await self._machines.create(
                 change.name,
