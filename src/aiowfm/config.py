@@ -75,6 +75,15 @@ class EngineConfig(BaseModel):
     link_secret: Annotated[SecretStr, Field(min_length=16)] | None = None
     max_lag_seconds: Seconds = 1
 
+    @property
+    def tags(self) -> Mapping[str, str]:
+        """The tags of all that is made for the application."""
+        return {"application": self.app, "environment": self.environment}
+
+    def owner(self, tags: Mapping[str, str]) -> str:
+        """The application that something with these *tags* belongs to: ours if they don't say."""
+        return tags.get("application", self.app)
+
     @field_validator("app", "environment")
     @classmethod
     def _usable_in_names(cls, value: str) -> str:

@@ -71,6 +71,22 @@ def test_a_key_of_its_own_is_fine(key: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("member", "value"),
+    [
+        ("QueueUrl", "https://sqs.eu-west-1.amazonaws.com/123456789012/own"),
+        ("QueueUrl.$", "$.queue"),
+    ],
+)
+def test_a_queue_that_no_engine_reads_is_warned_of(member: str, value: str) -> None:
+    asked = definition({"TaskKey.$": "$.id"})
+    asked.state_machine["States"]["it"]["Parameters"][member] = value
+    (problem,) = found(asked)
+    assert problem.severity == "warning"
+    assert problem.where == "n.it"
+    assert "a queue of your own" in problem.message
+
+
+@pytest.mark.parametrize(
     ("key", "warnings"),
     [
         ("{% $states.input.kind %}", 1),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import anyio
 import pytest
 
-from aiowfm import Engine, LocalBackend
+from aiowfm import CallbackTask, Engine, LocalBackend
 from aiowfm.ports import Backend
 
 MakeEngine = Callable[..., Engine]
@@ -44,3 +45,12 @@ def make_engine(backend: Backend, environment: str) -> MakeEngine:
         return Engine(**(defaults | options))  # type: ignore[arg-type]  # checked by the engine itself
 
     return make
+
+
+async def waiting(engine: Engine, key: str, *, after: str | None = None) -> CallbackTask:
+    """The task, once the token of a wait other than *after* has come."""
+    while True:
+        task = await engine.finalizer.get(key)
+        if task is not None and task.status == "WAITING" and task.wait_id != after:
+            return task
+        await anyio.sleep(0.01)

@@ -18,7 +18,7 @@ from aiowfm import (
     UnknownTaskKeyError,
 )
 from aiowfm.definitions import CALLBACK_RESOURCE
-from tests.end_to_end.conftest import MakeEngine
+from tests.end_to_end.conftest import MakeEngine, waiting
 
 pytestmark = pytest.mark.anyio
 
@@ -33,15 +33,6 @@ def approval(body: dict[str, Any] | None = None, **fields: Any) -> str:
     }
     machine = {"StartAt": "approve", "States": {"approve": state | fields}}
     return json.dumps([{"name": "order", "stateMachine": machine}])
-
-
-async def waiting(engine: Engine, key: str) -> CallbackTask:
-    """The task, once its token has come."""
-    while True:
-        task = await engine.finalizer.get(key)
-        if task is not None and task.status == "WAITING":
-            return task
-        await anyio.sleep(0.01)
 
 
 async def over(engine: Engine, key: str) -> CallbackTask:

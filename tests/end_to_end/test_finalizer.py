@@ -18,8 +18,8 @@ from aiowfm import (
     UnknownTaskKeyError,
     UsageError,
 )
-from tests.end_to_end.conftest import MakeEngine
-from tests.end_to_end.test_callbacks import approval, waiting
+from tests.end_to_end.conftest import MakeEngine, waiting
+from tests.end_to_end.test_callbacks import approval
 
 pytestmark = pytest.mark.anyio
 

@@ -8,9 +8,10 @@ from typing import Any
 import anyio
 import pytest
 
-from aiowfm import CallbackTask, Engine, Finalization, FinalizationConflictError
+from aiowfm import Engine, Finalization, FinalizationConflictError
 from aiowfm.definitions import CALLBACK_RESOURCE
 from aiowfm.names import callbacks_name
+from tests.end_to_end.conftest import waiting
 from tests.end_to_end.watched import engine_on, flow
 
 pytestmark = pytest.mark.anyio
@@ -27,15 +28,6 @@ ORDER = flow(
     },
     name="order",
 )
-
-
-async def waiting(engine: Engine, key: str, *, after: str | None = None) -> CallbackTask:
-    """The task, once the token of a wait other than *after* has come."""
-    while True:
-        task = await engine.finalizer.get(key)
-        if task is not None and task.status == "WAITING" and task.wait_id != after:
-            return task
-        await anyio.sleep(0.01)
 
 
 async def test_a_redriven_callback_waits_anew_and_takes_a_new_result(

@@ -20,7 +20,7 @@ from aiowfm import Engine, TaskContext, TaskError
 from aiowfm.config import Provision
 from aiowfm.definitions import CALLBACK_RESOURCE, load_definitions
 from aiowfm.iam import Place, policies_for
-from tests.end_to_end.test_callbacks import waiting
+from tests.end_to_end.conftest import waiting
 from tests.iam.evaluation import Need, actions, is_allowed, needs
 from tests.ministack import REGION, ROLE_ARN, MiniStack, session
 from tests.places import ACCOUNT_ID, OTHER_ROLE_ARN
@@ -33,6 +33,7 @@ PLACE = Place(partition="aws", region=REGION, account_id=ACCOUNT_ID, role_arn=RO
 SELDOM = {
     "states:DeleteStateMachineVersion",  # of versions older than 15 days
     "states:RedriveExecution",
+    "sqs:SetQueueAttributes",  # of a queue without a redrive policy
     "sqs:ChangeMessageVisibility",  # when the table cannot be reached
 }
 

@@ -77,7 +77,7 @@ async def test_a_scripted_order_retries_waits_a_week_and_ships() -> None:
     run.assert_path("charge", "cool-down", "ship")
     run.assert_not_visited("refund")
     (charge,) = run.steps("charge")
-    assert (charge.attempts, charge.errors, charge.exited_at) == (2, ["Busy"], 60)
+    assert (charge.attempts, charge.errors, charge.exited_at) == (2, ("Busy",), 60)
     (ship,) = run.steps("ship")
     assert ship.entered_at == 60 + 604_800
     assert [(call.state, call.attempt) for call in virtual.calls] == [

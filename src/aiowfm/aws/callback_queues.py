@@ -29,13 +29,16 @@ async def create_queues(client: Any, name: str, tags: Mapping[str, str]) -> str:
     """Make the queue *name* and its dead-letter queue where they are missing.
 
     Those that exist are used as they are; where they differ from what would have been made,
-    that is logged.
+    that is logged. A queue without any redrive policy gets one.
 
     Returns:
         The URL of the queue.
     """
     _, dead_letters = await _queue(client, dead_letters_name(name), _BOTH, tags)
-    url, _ = await _queue(client, name, wanted_attributes(dead_letters["QueueArn"]), tags)
+    attributes = wanted_attributes(dead_letters["QueueArn"])
+    url, present = await _queue(client, name, attributes, tags)
+    if _redrive(present.get("RedrivePolicy", ""))[0] is None:
+        await _set_redrive(client, url, attributes["RedrivePolicy"])
     return url
 
 
@@ -145,12 +148,22 @@ async def _buries(client: Any, url: str) -> bool:
     return attributes is not None and _redrive(attributes.get("RedrivePolicy", ""))[0] is not None
 
 
+async def _set_redrive(client: Any, url: str, policy: str) -> None:
+    try:
+        with translated("SetQueueAttributes"):
+            await client.set_queue_attributes(QueueUrl=url, Attributes={"RedrivePolicy": policy})
+    except AccessDeniedError as exc:
+        logger.warning("Queue %s keeps what nobody can use: %s", url, exc)
+        return
+    logger.info("Set the redrive policy of queue %s", url)
+
+
 def _agrees(attribute: str, wanted: str, present: Mapping[str, str]) -> bool:
     found = present.get(attribute, "")
     if attribute == "SqsManagedSseEnabled":
         return found == wanted or bool(present.get("KmsMasterKeyId"))  # a key of the user's own
-    if attribute == "RedrivePolicy":
-        return _redrive(found) == _redrive(wanted)
+    if attribute == "RedrivePolicy":  # where there is none, it is set
+        return not found or _redrive(found) == _redrive(wanted)
     return found == wanted
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from datetime import UTC
 from typing import Any
 
 from aiowfm.aws.errors import translated
+from aiowfm.aws.instants import instant
 from aiowfm.aws.pages import pages
 from aiowfm.aws.state_machines import unqualified
 from aiowfm.names import StateMachineArn
@@ -29,7 +29,7 @@ class AwsMachineVersions:
             answer = await self._client.describe_state_machine(stateMachineArn=version)
             return MachineVersion(
                 arn=version,
-                created_at=answer["creationDate"].astimezone(UTC),
+                created_at=instant(answer["creationDate"]),
                 definition=answer["definition"],
                 role_arn=answer.get("roleArn", ""),
                 description=answer.get("description", ""),
@@ -45,7 +45,7 @@ class AwsMachineVersions:
         return [
             MachineVersion(
                 arn=StateMachineArn(each["stateMachineVersionArn"]),
-                created_at=each["creationDate"].astimezone(UTC),
+                created_at=instant(each["creationDate"]),
             )
             async for page in listing
             for each in page["stateMachineVersions"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import cast
 
@@ -92,7 +92,7 @@ class Callbacks:
 
     async def _provision(self) -> None:
         if self._config.provision == "create":
-            await self._storage.create(self._tags())
+            await self._storage.create(self._config.tags)
         elif self._config.provision == "check":
             missing = await self._storage.missing()
             if missing:
@@ -100,9 +100,6 @@ class Callbacks:
                     f"for callbacks these do not exist: {', '.join(missing)}; provision='check'"
                     " creates nothing: create them, or use provision='create'"
                 )
-
-    def _tags(self) -> Mapping[str, str]:
-        return {"application": self._config.app, "environment": self._config.environment}
 
     async def run(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
         """Deliver and, where that is wanted, read the queue, until `close` has been called."""

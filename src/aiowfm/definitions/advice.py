@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
 
-from aiowfm.asl.findings import NO_TIMEOUT, RECURRING_KEY, Finding, shown
-from aiowfm.definitions.callbacks import BODY, TASK_KEY, callback_states
+from aiowfm.asl.findings import NO_TIMEOUT, OWN_QUEUE, RECURRING_KEY, Finding, shown
+from aiowfm.asl.places import Place
+from aiowfm.definitions.callbacks import BODY, QUEUE_URL, TASK_KEY, callback_states
 from aiowfm.definitions.checks import own_tasks
 from aiowfm.definitions.definition import MACHINE, WorkflowDefinition, in_machine
 
@@ -24,7 +24,7 @@ _BY_PATH = re.compile(r"\$|States\.")
 
 def advice(definition: WorkflowDefinition) -> list[Finding]:
     """Warnings about *definition*; the language's own are not among them."""
-    return [*_timeout(definition), *in_machine(_keys(definition))]
+    return [*_timeout(definition), *in_machine(_callbacks(definition))]
 
 
 def unused_tasks(definitions: Iterable[WorkflowDefinition], tasks: Iterable[str]) -> list[str]:
@@ -46,30 +46,48 @@ def _timeout(definition: WorkflowDefinition) -> Iterator[Finding]:
         )
 
 
-def _keys(definition: WorkflowDefinition) -> Iterator[Finding]:
+def _callbacks(definition: WorkflowDefinition) -> Iterator[Finding]:
     for place in callback_states(definition):
         field = "Arguments" if place.language == "JSONata" else "Parameters"
         sent = place.state.get(field)
-        body: Any = sent.get(BODY) if isinstance(sent, Mapping) else None
-        if not isinstance(body, Mapping):
-            continue
-        for member in (TASK_KEY, f"{TASK_KEY}.$"):
-            key = body.get(member)
-            if isinstance(key, str) and key and not _is_of_its_own(key):
-                own = (
-                    "{% $states.input.id & '/' & $states.context.Execution.Name %}"
-                    if place.language == "JSONata"
-                    else "States.Format('{}/{}', $.id, $$.Execution.Name)"
-                )
-                yield place.finding(
-                    f"{TASK_KEY} {shown(key)} uses neither the execution's name nor an id, and a"
-                    f" key names one wait at a time: make it one of its own, like {own}",
-                    field,
-                    BODY,
-                    member,
-                    severity="warning",
-                    code=RECURRING_KEY,
-                )
+        if isinstance(sent, Mapping):
+            yield from _keys(place, field, sent.get(BODY))
+            yield from _queues(place, field, sent)
+
+
+def _keys(place: Place, field: str, body: object) -> Iterator[Finding]:
+    if not isinstance(body, Mapping):
+        return
+    for member in (TASK_KEY, f"{TASK_KEY}.$"):
+        key = body.get(member)
+        if isinstance(key, str) and key and not _is_of_its_own(key):
+            own = (
+                "{% $states.input.id & '/' & $states.context.Execution.Name %}"
+                if place.language == "JSONata"
+                else "States.Format('{}/{}', $.id, $$.Execution.Name)"
+            )
+            yield place.finding(
+                f"{TASK_KEY} {shown(key)} uses neither the execution's name nor an id, and a"
+                f" key names one wait at a time: make it one of its own, like {own}",
+                field,
+                BODY,
+                member,
+                severity="warning",
+                code=RECURRING_KEY,
+            )
+
+
+def _queues(place: Place, field: str, sent: Mapping[str, object]) -> Iterator[Finding]:
+    for member in (QUEUE_URL, f"{QUEUE_URL}.$"):
+        if member in sent:
+            yield place.finding(
+                f"messages go to a queue of your own, which no engine reads: its finalizer will"
+                f" not know the key. Leave {QUEUE_URL} out, or finish the task by its token",
+                field,
+                member,
+                severity="warning",
+                code=OWN_QUEUE,
+            )
 
 
 def _is_of_its_own(key: str) -> bool:

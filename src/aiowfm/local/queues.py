@@ -145,7 +145,8 @@ class Queues:
                     if message.buried_at is not None and message.buried_at <= oldest:
                         queue.waiting.remove(message)
                         self._remove(message)
-            await anyio.sleep(CHECK_SECONDS)
+            with idling():
+                await anyio.sleep(CHECK_SECONDS)
 
     def count(self, url: str) -> int:
         """How many messages are in a queue, hidden ones too."""

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from aiowfm.asl.history import HistoryEvent
-from aiowfm.errors import BackendUnavailableError, EngineStateError
+from aiowfm.errors import BackendUnavailableError
 from aiowfm.local import LocalBackend
-from aiowfm.local.service import Service
 from aiowfm.names import ActivityArn, StateMachineArn, last_part
 from aiowfm.ports import ActivityTask, Execution, OpenBackend, TaskReporter, TaskSource, TaskToken
 from aiowfm.tasks.context import TaskContext
@@ -26,26 +24,14 @@ class VirtualBackend:
     ) -> None:
         self._local = LocalBackend(path, clock=clock, retention=None)
         self._faults = faults
-        self._service: Service | None = None
         self.task_of: Callable[[str], str] = str  # by the name of the activity
 
     @asynccontextmanager
     async def open(self, *, max_polls: int) -> AsyncIterator[OpenBackend]:
         """Open it on the running loop."""
         async with self._local.open(max_polls=max_polls) as local:
-            self._service = local.service
-            try:
-                tasks = FaultyTasks(local.tasks, local.reporter, self._faults, self.task_of)
-                yield FaultyBackend(local, tasks, self._faults)
-            finally:
-                self._service = None
-
-    async def history(self, machine: str, name: str) -> Sequence[HistoryEvent]:
-        """The events of the execution *name* up to now."""
-        if self._service is None:
-            raise EngineStateError("the path of a workflow is known while the engine runs")
-        arn = self._service.executions.arn(machine, name)
-        return await self._service.get_execution_history(arn)
+            tasks = FaultyTasks(local.tasks, local.reporter, self._faults, self.task_of)
+            yield FaultyBackend(local, tasks, self._faults)
 
 
 class FaultyBackend:

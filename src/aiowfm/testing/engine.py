@@ -22,7 +22,7 @@ from aiowfm.engine import Engine
 from aiowfm.errors import UsageError
 from aiowfm.lifecycle import EngineState
 from aiowfm.local.storage.database import MEMORY
-from aiowfm.names import activity_name, parse_workflow_id
+from aiowfm.names import activity_name
 from aiowfm.tasks.context import CancelReason, TaskContext
 from aiowfm.tasks.middleware import CallNext
 from aiowfm.testing.backend import VirtualBackend
@@ -31,7 +31,6 @@ from aiowfm.testing.clock import STARTS_AT, VirtualClock
 from aiowfm.testing.errors import StalledError
 from aiowfm.testing.faults import Faults
 from aiowfm.testing.loops import virtual_time
-from aiowfm.testing.paths import path_of
 from aiowfm.testing.runs import WorkflowRun
 from aiowfm.testing.scripts import Call, Script, handler_of
 from aiowfm.waits import WaitStatus
@@ -182,11 +181,7 @@ class VirtualEngine:
 
     async def show(self, id: str) -> WorkflowRun:
         """The workflow *id* as it is now, and its path."""
-        workflow = await self.engine.get_workflow(id)
-        parts = parse_workflow_id(id)
-        assert parts is not None, "the engine has found it"
-        history = await self._backend.history(parts.state_machine, id)
-        return WorkflowRun.of(workflow, path_of(history))
+        return WorkflowRun.of(await self.engine.get_workflow(id, jobs=True))
 
     async def until_pending(self, key: str) -> CallbackTask:
         """Let time pass until a callback task waits under *key*.

@@ -1,28 +1,16 @@
-"""The path that a workflow took, read from its history and shown to people."""
+"""The path that a workflow took, shown to people and to tests: its jobs, in seconds."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from datetime import datetime
 
-from aiowfm.asl.history import HistoryEvent
+from aiowfm.workflows import Job, Workflow, WorkflowStatus
 
-_ENTERED, _EXITED = "StateEntered", "StateExited"
-_SCHEDULED = frozenset({"ActivityScheduled", "TaskScheduled"})
-_FAULTS = frozenset(
-    {
-        "ActivityFailed",
-        "ActivityTimedOut",
-        "TaskFailed",
-        "TaskTimedOut",
-        "ParallelStateFailed",
-        "MapStateFailed",
-    }
-)
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "m"))
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """One stay in a state.
 
@@ -31,7 +19,7 @@ class Step:
         type: `Task`, `Wait`, … .
         entered_at: Seconds since the workflow began.
         exited_at: The same; None if it is there still, or ended there.
-        attempts: How often its task was begun; 0 for other types.
+        attempts: How often its work was begun; 0 for types that have none.
         errors: The error names of the attempts that failed.
         depth: In how many Parallel and Map states it lies.
         map_index: Which item of the innermost Map it is for.
@@ -42,7 +30,7 @@ class Step:
     entered_at: float
     exited_at: float | None = None
     attempts: int = 0
-    errors: list[str] = field(default_factory=list)
+    errors: tuple[str, ...] = ()
     depth: int = 0
     map_index: int | None = None
 
@@ -81,42 +69,25 @@ class Path:
         return "\n".join(line.rstrip() for line in lines) or "  (no state was entered)"
 
 
-def path_of(history: Iterable[HistoryEvent]) -> Path:
-    """The path that all events of one execution tell of."""
-    steps: list[Step] = []
-    current: dict[int, Step] = {}  # by the number of the line of control
-    forks: dict[int, tuple[Step, int | None]] = {}  # by the event that such a line begins after
-    began: float | None = None
-    for event in history:
-        began = event.timestamp if began is None else began
-        at = round(event.timestamp - began, 6)
-        step = current.get(event.branch)
-        if event.type.endswith(_ENTERED):
-            depth, index = (0, None) if step is None else (step.depth, step.map_index)
-            if step is None and event.previous_event_id in forks:
-                parent, index = forks[event.previous_event_id]
-                depth = parent.depth + 1
-            step = Step(
-                state=str(event.details["name"]),
-                type=event.type.removesuffix(_ENTERED),
-                entered_at=at,
-                depth=depth,
-                map_index=index,
-            )
-            current[event.branch] = step
-            steps.append(step)
-        elif step is None:
-            continue
-        elif event.type.endswith(_EXITED):
-            step.exited_at = at
-        elif event.type in ("ParallelStateStarted", "MapIterationStarted"):
-            item = event.details.get("index", step.map_index)
-            forks[event.id] = step, item if isinstance(item, int) else None
-        elif event.type in _SCHEDULED:
-            step.attempts += 1
-        elif event.type in _FAULTS:
-            step.errors.append(str(event.details.get("error") or "States.Timeout"))
-    return Path(tuple(steps))
+def path_of(workflow: Workflow) -> Path:
+    """The path that the jobs of *workflow* tell of."""
+    return Path(tuple(_step(job, workflow.created_at) for job in workflow.jobs or ()))
+
+
+def _step(job: Job, began_at: datetime) -> Step:
+    was_left = job.status is WorkflowStatus.SUCCEEDED or job.is_caught
+    return Step(
+        state=job.state,
+        type=job.type,
+        entered_at=(job.created_at - began_at).total_seconds(),
+        exited_at=(job.stopped_at - began_at).total_seconds()
+        if was_left and job.stopped_at is not None
+        else None,
+        attempts=len(job.attempts),
+        errors=tuple(each.error for each in job.attempts if each.error is not None),
+        depth=len(job.path) // 2,
+        map_index=job.map_index,
+    )
 
 
 def duration(seconds: float) -> str:

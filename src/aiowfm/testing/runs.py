@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from aiowfm.asl.findings import did_you_mean
 from aiowfm.errors import UsageError
-from aiowfm.testing.paths import Path, Step
+from aiowfm.testing.paths import Path, Step, path_of
 from aiowfm.workflows import Workflow, WorkflowStatus
 
 _NESTING = ("Branches", "ItemProcessor", "Iterator")
@@ -25,10 +25,10 @@ class WorkflowRun(Workflow):
     path: Path = field(repr=False)
 
     @classmethod
-    def of(cls, workflow: Workflow, path: Path) -> Self:
-        """*workflow* with its *path*."""
+    def of(cls, workflow: Workflow) -> Self:
+        """*workflow*, whose jobs are known, with its path."""
         facts = {each.name: getattr(workflow, each.name) for each in fields(Workflow)}
-        return cls(**facts, path=path)
+        return cls(**facts, path=path_of(workflow))
 
     def steps(self, state: str) -> tuple[Step, ...]:
         """The stays in *state*, which the definition must have."""

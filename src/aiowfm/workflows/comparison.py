@@ -112,7 +112,7 @@ class Comparison:
         )
 
     def _foreign(self, definition: WorkflowDefinition, deployed: Deployed) -> _Trouble | None:
-        owner = deployed.machine.tags.get("application", self._config.app)
+        owner = self._config.owner(deployed.machine.tags)
         if owner == self._config.app:
             return None
         return (
@@ -127,8 +127,7 @@ class Comparison:
     def _tags(self, definition: WorkflowDefinition) -> Mapping[str, str]:
         return {
             **definition.default_tags,
-            "application": self._config.app,
-            "environment": self._config.environment,
+            **self._config.tags,
             "workflow-definition-name": _tag(definition.name),
             "workflow-definition-version": str(definition.version),
             "workflow-definition-start-at": _tag(definition.start_at),

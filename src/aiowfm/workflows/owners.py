@@ -56,5 +56,5 @@ class Owners:
                 return self._config.app
             if found is None:
                 return self._config.app
-            owner = self._known[machine] = found.tags.get("application", self._config.app)
+            owner = self._known[machine] = self._config.owner(found.tags)
         return owner

@@ -65,9 +65,7 @@ class Rollout:
                 await self._backend.activities.create(each.name)
         has_new_queue = any(each.kind != ACTIVITY for each in missing)
         if has_new_queue:
-            await self._callbacks.create(
-                {"application": self._config.app, "environment": self._config.environment}
-            )
+            await self._callbacks.create(self._config.tags)
         for machine in plan.machines:
             if has_new_queue and has_callbacks(machine.definition):
                 # Only now the URL of the queue is sure.
@@ -97,9 +95,8 @@ class Rollout:
             for kind, name in names.items()
         ]
         parts = missing - {f"{kind} {name}" for kind, name in names.items()}
-        # Such as "index due of table …" and "redrive policy of queue …".
         return known + [
-            _resource(part.rpartition(" of ")[0], self._callbacks_name, is_there=False)
+            _resource(part.partition(" of ")[0], self._callbacks_name, is_there=False)
             for part in sorted(parts)
         ]
 
