@@ -218,8 +218,10 @@ class TestCallbacks:
         sqs = self.client(place, "sqs")
         url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
         sqs.set_queue_attributes(QueueUrl=url, Attributes={"RedrivePolicy": ""})
-        diagnosis = await engine_of(place.backend, environment, provision="create").diagnose()
+        diagnosis = await engine_of(place.backend, environment).diagnose()
         assert problems(diagnosis) == {f"redrive policy {name}"}
+        diagnosis = await engine_of(place.backend, environment, provision="create").diagnose()
+        assert by_subject(diagnosis)[f"redrive policy {name}"].health is Health.WARNING
 
     async def test_another_role_is_told(self, place: Place, environment: str) -> None:
         backend = place.backend

@@ -33,8 +33,8 @@ PLACE = Place(partition="aws", region=REGION, account_id=ACCOUNT_ID, role_arn=RO
 SELDOM = {
     "states:DeleteStateMachineVersion",  # of versions older than 15 days
     "states:RedriveExecution",
+    "sqs:SetQueueAttributes",  # of a queue without a redrive policy
     "sqs:ChangeMessageVisibility",  # when the table cannot be reached
-    "sqs:SetQueueAttributes",  # of a queue that has no redrive policy
 }
 
 

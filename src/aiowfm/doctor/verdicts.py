@@ -27,9 +27,9 @@ def of_resource(found: ResourceChange, provision: Provision) -> Check:
     if found.kind.startswith("redrive policy"):
         return Check(
             subject=subject,
-            health=Health.PROBLEM,
+            health=Health.WARNING if provision == "create" else Health.PROBLEM,
             message="the queue has none: what cannot be dealt with is received for ever",
-            advice="give the queue its dead-letter queue, or delete it to have it made anew",
+            advice="it is set when the engine starts" if provision == "create" else DEPLOY,
         )
     if found.kind.startswith("time to live"):
         return Check(

@@ -117,7 +117,7 @@ def _provision_callbacks(grants: Grants, at: Resources, provision: Provision) ->
         grants.allow([at.table], "dynamodb:DescribeTable", "dynamodb:DescribeTimeToLive")
     if provision == "create":
         grants.allow(at.queues, "sqs:CreateQueue", "sqs:GetQueueAttributes", "sqs:TagQueue")
-        grants.allow([at.queue], "sqs:SetQueueAttributes")  # for one without a redrive policy
+        grants.allow([at.queue], "sqs:SetQueueAttributes")  # where it has no redrive policy
         grants.allow(
             [at.table],
             "dynamodb:CreateTable",

@@ -95,9 +95,8 @@ class Rollout:
             for kind, name in names.items()
         ]
         parts = missing - {f"{kind} {name}" for kind, name in names.items()}
-        # Such as "index due of table …" and "redrive policy of queue …".
         return known + [
-            _resource(part.rpartition(" of ")[0], self._callbacks_name, is_there=False)
+            _resource(part.partition(" of ")[0], self._callbacks_name, is_there=False)
             for part in sorted(parts)
         ]
 
