@@ -122,6 +122,16 @@ class Engine(WorkflowCalls):
     def state(self) -> EngineState:
         return self._lifecycle.state
 
+    @property
+    def backend(self) -> Backend:
+        """Where workflows run; another may be set while the engine is stopped."""
+        return self._backend
+
+    @backend.setter
+    def backend(self, backend: Backend) -> None:
+        self._lifecycle.require_stopped("setting another backend")
+        self._backend = backend
+
     # Handlers and definitions.
 
     def task(

@@ -9,7 +9,17 @@ from urllib.parse import urlsplit
 
 import typer
 
-from aiowfm.cli import serving, vacuuming
+from aiowfm.cli import (
+    answering,
+    developing,
+    finding,
+    following,
+    repairing,
+    serving,
+    starting,
+    vacuuming,
+    working,
+)
 from aiowfm.local.retention import DEFAULT_SECONDS
 from aiowfm.local.storage.database import MEMORY
 
@@ -18,7 +28,6 @@ DAY_SECONDS = 24 * 60 * 60.0
 app = typer.Typer(
     help="An embedded workflow manager backed by AWS Step Functions.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 
@@ -102,6 +111,19 @@ def vacuum(
 ) -> None:
     """Shrink a file to what is in it; nothing else may use it meanwhile."""
     vacuuming.run(file)
+
+
+app.command()(starting.run)
+app.command()(following.follow)
+app.command("ls")(finding.list_)
+app.command()(finding.show)
+app.command()(repairing.cancel)
+app.command()(repairing.resume)
+app.command()(answering.pending)
+app.command()(answering.complete)
+app.command()(answering.fail)
+app.command()(working.worker)
+app.command()(developing.dev)
 
 
 def _is_url(text: str) -> bool:

@@ -85,6 +85,16 @@ class LocalBackend:
         self._users = 0
         self._timekeeping = anyio.Lock()
 
+    @property
+    def path(self) -> str | None:
+        """The file; None: in memory."""
+        return self._database.path if self._database.is_file else None
+
+    @property
+    def service(self) -> Service:
+        """What it embeds, while it is open."""
+        return self._service
+
     @asynccontextmanager
     async def open(self, *, max_polls: int) -> AsyncIterator[OpenLocalBackend]:
         """Open it on the running loop; *max_polls* does not matter here.
