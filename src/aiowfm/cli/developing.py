@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import sys
@@ -67,6 +68,7 @@ def dev(
             port = probe.getsockname()[1]
     except OSError as exc:
         sys.exit(f"aiowfm: cannot listen on {HOST}:{port}: {exc.strerror}; give another --port")
+    logging.getLogger("watchfiles").setLevel(logging.ERROR)  # it warns of every Ctrl-C
     with tempfile.TemporaryDirectory(prefix="aiowfm-dev-") as directory:
         run_process(
             *(watch or [Path.cwd()]),

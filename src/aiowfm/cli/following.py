@@ -13,13 +13,15 @@ from rich.tree import Tree
 
 from aiowfm.cli import documents, texts
 from aiowfm.cli.exits import Exit, exit_of
-from aiowfm.cli.opening import run
+from aiowfm.cli.logs import LogLevel, LogLevelOption, log_to_stderr
+from aiowfm.cli.opening import loaded, refused_in_a_line, require_shared, run_on, works
 from aiowfm.cli.options import (
     EngineArgument,
     IdArgument,
     JsonOption,
     ServerOption,
     TimeoutOption,
+    WorkerOption,
 )
 from aiowfm.cli.trees import JobTree, Newest, title
 from aiowfm.engine import Engine
@@ -31,8 +33,10 @@ REFRESH_SECONDS = 0.1
 def follow(
     engine: EngineArgument,
     id: IdArgument,
+    worker: WorkerOption = None,
     timeout: TimeoutOption = None,
     json: JsonOption = False,
+    log_level: LogLevelOption = LogLevel.WARNING,
     server: ServerOption = None,
 ) -> None:
     """Show the states of a workflow as they come and go, until it ends.
@@ -45,7 +49,11 @@ def follow(
     async def work(engine: Engine) -> int:
         return await followed(engine, id, timeout=timeout, as_json=json)
 
-    run(engine, server, work)
+    with refused_in_a_line():
+        made = loaded(engine, server)
+        require_shared(made)
+        log_to_stderr(log_level)
+        run_on(made, work, worker=works(made, worker))
 
 
 async def followed(engine: Engine, id: str, *, timeout: float | None, as_json: bool) -> int:

@@ -14,7 +14,7 @@ import anyio
 import typer
 from anyio.abc import TaskStatus
 
-from aiowfm.aws.servers import server_backend
+from aiowfm.aws.servers import ServerBackend
 from aiowfm.cli.exits import Exit
 from aiowfm.cli.loading import load_engine
 from aiowfm.cli.refusals import refusals
@@ -90,11 +90,10 @@ def loaded(place: str, server: str | None = None) -> Engine:
     except AiowfmError:
         raise
     except (Exception, SystemExit) as exc:
-        module = place.partition(":")[0]
-        raise ConfigError(f"importing {module!r} failed: {_raised(exc)}") from exc
+        raise ConfigError(f"loading {place!r} failed: {_raised(exc)}") from exc
     if server is not None:
         try:
-            engine.backend = server_backend(server)
+            engine.backend = ServerBackend(server)
         except ConfigError as exc:
             raise typer.BadParameter(
                 "not a URL like http://127.0.0.1:8083", param_hint="--server"
@@ -104,15 +103,15 @@ def loaded(place: str, server: str | None = None) -> Engine:
 
 def _raised(exc: BaseException) -> str:
     """What was raised and where, of the program that was loaded."""
-    text = "".join(traceback.format_exception_only(exc)).strip()
     if isinstance(exc, SyntaxError):
-        return text  # it says where
-    frames = traceback.extract_tb(exc.__traceback__)
-    last = frames[-1] if frames else None
-    for frame in frames:
-        if not frame.filename.startswith("<frozen"):
-            last = frame if "importlib" not in frame.filename else last
-    return text if last is None else f"{text} ({last.filename}, line {last.lineno})"
+        return f"{type(exc).__name__}: {exc}"  # which says where
+    text = "".join(traceback.format_exception_only(exc)).strip()
+    frames = [
+        frame
+        for frame in traceback.extract_tb(exc.__traceback__)
+        if not frame.filename.startswith("<frozen")
+    ]
+    return f"{text} ({frames[-1].filename}, line {frames[-1].lineno})"
 
 
 def require_shared(engine: Engine) -> None:
@@ -135,6 +134,11 @@ def require_shared(engine: Engine) -> None:
             f"LocalBackend({backend.path!r}): there is no such file in {os.getcwd()}: no workflow"
             " was started yet, or that was in another directory"
         )
+
+
+def works(engine: Engine, wish: bool | None) -> bool:
+    """Whether to handle tasks; None: where no other process can do so meanwhile."""
+    return isinstance(engine.backend, LocalBackend) if wish is None else wish
 
 
 async def on_engine(

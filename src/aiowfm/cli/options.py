@@ -36,6 +36,15 @@ TimeoutOption = Annotated[
     float | None,
     typer.Option("--timeout", min=0, metavar="SECONDS", help="Wait no longer; ends with 6."),
 ]
+WorkerOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--worker/--no-worker",
+        help="Whether to handle tasks here, too; unless said, where the backend is a"
+        " LocalBackend, of which this process is the only one meanwhile.",
+        show_default=False,
+    ),
+]
 
 # What many workflows are chosen by.
 SinceOption = Annotated[

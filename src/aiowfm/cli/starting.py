@@ -10,12 +10,13 @@ import typer
 from aiowfm.cli import documents, following, texts
 from aiowfm.cli.exits import Exit
 from aiowfm.cli.logs import LogLevel, LogLevelOption, log_to_stderr
-from aiowfm.cli.opening import loaded, refused_in_a_line, run_on
+from aiowfm.cli.opening import loaded, refused_in_a_line, run_on, works
 from aiowfm.cli.options import (
     EngineArgument,
     JsonOption,
     ServerOption,
     TimeoutOption,
+    WorkerOption,
     json_of,
 )
 from aiowfm.engine import Engine
@@ -62,14 +63,7 @@ def run(
             " that was started before.",
         ),
     ] = None,
-    worker: Annotated[
-        bool | None,
-        typer.Option(
-            "--worker/--no-worker",
-            help="Whether to handle tasks here; unless said, where the backend is a LocalBackend.",
-            show_default=False,
-        ),
-    ] = None,
+    worker: WorkerOption = None,
     timeout: TimeoutOption = None,
     json: JsonOption = False,
     log_level: LogLevelOption = LogLevel.WARNING,
@@ -87,7 +81,6 @@ def run(
     given = json_of(input, "--input")
     with refused_in_a_line():
         made = loaded(engine, server)
-        is_local = isinstance(made.backend, LocalBackend)
         if detach and isinstance(made.backend, LocalBackend) and made.backend.path is None:
             raise typer.BadParameter(
                 "this engine keeps workflows in memory: it would be gone at once",
@@ -111,7 +104,7 @@ def run(
                 return following.ended(done, as_json=json, as_line=False)
             return following.unfinished(started.id, timeout)
 
-        run_on(made, work, worker=(is_local and not detach) if worker is None else worker)
+        run_on(made, work, worker=not detach and works(made, worker))
 
 
 def _print_started(id: str, as_json: bool) -> None:

@@ -9,6 +9,7 @@ from aiowfm.cli import texts
 from aiowfm.cli.logs import LogLevel, LogLevelOption, log_to_stderr
 from aiowfm.cli.opening import loaded, refused_in_a_line
 from aiowfm.cli.options import EngineArgument, ServerOption
+from aiowfm.definitions import has_callbacks
 from aiowfm.engine import Engine
 from aiowfm.errors import ConfigError
 from aiowfm.local import LocalBackend
@@ -33,6 +34,11 @@ def worker(
                 " file"
             )
         log_to_stderr(log_level)
+        if server is not None and any(map(has_callbacks, made.definitions)):
+            texts.console(is_error=True).print(
+                "callbacks are not read through a server; `aiowfm dev` reads its own",
+                style="yellow",
+            )
         anyio.run(_work, made)
 
 
