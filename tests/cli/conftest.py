@@ -20,10 +20,14 @@ import os
 
 from aiowfm import Engine, LocalBackend, TaskError
 
-engine = Engine(
-    app="shop", environment="dev", definitions="shop.yml", backend=LocalBackend("shop.db")
-)
-in_memory = Engine(app="shop", environment="dev", definitions="shop.yml")
+options = {"app": "shop", "environment": "dev", "definitions": "shop.yml", "grace_seconds": 2}
+engine = Engine(backend=LocalBackend("shop.db"), **options)
+in_memory = Engine(**options)
+
+
+async def opened(gate: str) -> None:
+    while not os.path.exists(gate):
+        await asyncio.sleep(0.02)
 
 
 for each in (engine, in_memory):
@@ -32,17 +36,19 @@ for each in (engine, in_memory):
     async def charge(order: dict) -> dict:
         if order.get("poor") and not os.path.exists("rich"):
             raise TaskError("CardDeclined", "no \\x1b[31m money")
-        return {"paid": order, "items": list(range(order.get("count", 3)))}
+        first = order.get("first", 0)
+        return {"paid": order, "items": list(range(first, first + order.get("count", 3)))}
 
     @each.task("pack")
     async def pack(item: int) -> int:
+        if item >= 1000:
+            await opened("go")
         return item * 10
 
     @each.task("wait")
     async def wait(order: dict) -> dict:
         open("waiting", "w").close()
-        while not os.path.exists("go"):
-            await asyncio.sleep(0.02)
+        await opened("go")
         return order
 """
 DEFINITIONS = """

@@ -103,7 +103,8 @@ def test_what_takes_too_long_ends_with_6_and_goes_on(shop: Shop) -> None:
     done = shop("run", ENGINE, "slow", "--timeout", "0.2", "--no-worker", "--id-suffix", "x")
     assert (done.code, done.out) == (6, "")
     assert "is not finished after 0.2 s" in done.err
-    assert shop("follow", ENGINE, "dev--slow--0--wait--x", "--timeout", "0.1").code == 6
+    id = "dev--slow--0--wait--x"
+    assert shop("follow", ENGINE, id, "--timeout", "0.1", "--no-worker").code == 6
     (shop.directory / "go").touch()
     done = shop("run", ENGINE, "slow", "--id-suffix", "x")
     assert (done.code, done.json) == (0, {})

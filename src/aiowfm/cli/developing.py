@@ -129,5 +129,5 @@ async def _serve(engine: Engine, place: str, port: int) -> None:
     async with anyio.create_task_group() as group:
         url = await group.start(listen, engine.backend.service, HOST, port, route(engine))
         console = texts.console(is_error=True)
-        console.print(described(engine, "dev"))
+        console.print(described(engine, "dev", "Ctrl-C stops it"))
         console.print(f"  aiowfm run {place} WORKFLOW --server {url}")

@@ -150,13 +150,15 @@ async def on_engine(
         engine: What was loaded.
         work: As of `run`.
         worker: Whether the engine handles tasks.
-        interrupted_grace: Seconds that running tasks get where *work* was cancelled.
+        interrupted_grace: Seconds that running tasks get where *work* was cancelled, or did
+            not come to its end in time.
     """
     await engine.start(worker=worker)
     grace = interrupted_grace
     try:
         code = await work(engine)
-        grace = engine.config.grace_seconds
+        if code != Exit.UNFINISHED:
+            grace = engine.config.grace_seconds
         return code
     finally:
         with anyio.CancelScope(shield=True):

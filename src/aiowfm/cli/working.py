@@ -43,16 +43,18 @@ def worker(
 
 
 async def _work(engine: Engine) -> None:
-    texts.console(is_error=True).print(described(engine, "worker"))
+    texts.console(is_error=True).print(
+        described(engine, "worker", "Ctrl-C lets tasks end and stops it, a second one at once")
+    )
     await engine.run_forever()
 
 
-def described(engine: Engine, what: str) -> Text:
+def described(engine: Engine, what: str, how_to_stop: str) -> Text:
     """What works here, in a line."""
     tasks = ", ".join(engine.stats().tasks) or "no tasks"
     config = engine.config
     return Text.assemble(
         f"{what} of ",
         (texts.printable(f"{config.app} in {config.environment}"), "bold"),
-        f": {texts.printable(tasks)}; Ctrl-C stops it",
+        f": {texts.printable(tasks)}; {how_to_stop}",
     )
