@@ -20,7 +20,7 @@ import os
 
 from aiowfm import Engine, LocalBackend, TaskError
 
-options = {"app": "shop", "environment": "dev", "definitions": "shop.yml", "grace_seconds": 2}
+options = {"app": "shop", "environment": "dev", "definitions": "shop.yml", "grace_seconds": 1}
 engine = Engine(backend=LocalBackend("shop.db"), **options)
 in_memory = Engine(**options)
 

@@ -6,9 +6,10 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 import pexpect
 import pyte
@@ -21,7 +22,9 @@ PROGRAM = str(Path(sys.executable).with_name("aiowfm"))
 class Terminal:
     """The command line in a terminal of so many lines and columns."""
 
-    def __init__(self, arguments: list[str], lines: int, columns: int, **variables: str) -> None:
+    def __init__(
+        self, arguments: list[str], lines: int, columns: int, variables: Mapping[str, str]
+    ) -> None:
         environment = {**os.environ, "TERM": "xterm-256color", **variables}
         for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES"):
             environment.pop(name, None)
@@ -30,7 +33,7 @@ class Terminal:
             arguments,
             dimensions=(lines, columns),
             encoding="utf-8",
-            env=environment,  # type: ignore[arg-type]  # the stubs want os._Environ
+            env=environment,
         )
         self._screen = pyte.HistoryScreen(columns, lines, history=10_000, ratio=0.001)
         self._stream = pyte.Stream(self._screen)
@@ -85,10 +88,13 @@ class Terminal:
 
 @contextmanager
 def terminal(
-    *arguments: str, lines: int = 30, columns: int = 100, **variables: str
+    *arguments: str,
+    lines: int = 30,
+    columns: int = 100,
+    variables: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[Terminal]:
     """The command in a terminal, which is closed afterwards."""
-    opened = Terminal(list(arguments), lines, columns, **variables)
+    opened = Terminal(list(arguments), lines, columns, variables)
     try:
         yield opened
     finally:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 SUFFIXES = (".yml", ".yaml", ".json")  # beside Python's
 # Running tasks get so long to end before a change takes effect; others are handed back.
-GRACE_SECONDS = 2.0
+GRACE_SECONDS = 1.0
 _KILLED_AFTER_SECONDS = 10
 
 
