@@ -23,6 +23,7 @@ from aiowfm import Engine, LocalBackend, TaskError
 options = {"app": "shop", "environment": "dev", "definitions": "shop.yml", "grace_seconds": 1}
 engine = Engine(backend=LocalBackend("shop.db"), **options)
 in_memory = Engine(**options)
+other = Engine(app="other", environment="dev")
 
 
 async def opened(gate: str) -> None:

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import re
 import socket
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
+import pytest
+
+from aiowfm.cli.asking import PATH
 from tests.cli.conftest import ENGINE, MODULE, Shop
 from tests.cli.terminal import Terminal, terminal
 
@@ -51,6 +56,13 @@ def test_a_change_takes_effect_and_workflows_stay(shop: Shop) -> None:
         again = shop("fail", place, "k", "--error", "No", "--server", url)
         assert again.code == 1
         assert "another result was accepted first" in again.err
+
+        # It is for this application alone, and for no page of a browser.
+        other = shop("pending", f"{MODULE}:other", "--server", url)
+        assert other.code == 1
+        assert "the engine there is of 'shop' in 'dev', not of 'other' in 'dev'" in other.err
+        with pytest.raises(HTTPError, match="415"):
+            urlopen(Request(url + PATH, data=b'{"call": "pending"}'))
 
         shown.press(CTRL_C)
         assert shown.end() == 0

@@ -56,6 +56,18 @@ def test_a_tree_that_is_higher_than_the_terminal_shows_its_end(shop: Shop) -> No
     assert "├── ✓ charge Task" in shown.plain  # all of it, in the end
 
 
+def test_a_line_that_is_wider_than_the_terminal_is_cut(shop: Shop) -> None:
+    with terminal("run", ENGINE, "slow", "--follow", columns=22) as shown:
+        first = shown.until(lambda screen: "▸ wait" in screen)
+        later = shown.until(lambda screen: screen != first and "▸ wait" in screen)
+        assert later.count("▸ wait") == 1
+        *_, title, job = later.splitlines()
+        assert re.fullmatch(r"dev--slow--0--wait--\w…", title)
+        assert re.fullmatch(r"└── ▸ wait Task \d+\.\ds", job)
+        shown.press(CTRL_C)
+        assert shown.end() == 130
+
+
 def test_a_terminal_without_unicode_gets_ascii(shop: Shop) -> None:
     plain = {"LC_ALL": "C", "LANG": "C", "PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii"}
     plain["PYTHONCOERCECLOCALE"] = "0"

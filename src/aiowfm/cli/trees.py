@@ -129,7 +129,9 @@ class Newest:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         room = max(options.size.height - 1, 2)
-        lines = console.render_lines(self._whole, options.update(height=None), pad=False)
+        # A line that the terminal would break is one more than is taken back afterwards.
+        whole = options.update(height=None, no_wrap=True, overflow="ellipsis")
+        lines = console.render_lines(self._whole, whole, pad=False)
         if len(lines) > room:
             yield Text(f"… {len(lines) - room + 1:,} lines above", "dim")
             lines = lines[-room + 1 :]
