@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
+import signal
 import socket
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -31,6 +34,11 @@ SUFFIXES = (".yml", ".yaml", ".json")  # beside Python's
 # Running tasks get so long to end before a change takes effect; others are handed back.
 GRACE_SECONDS = 1.0
 _KILLED_AFTER_SECONDS = 10
+_PROGRAM = """
+import json, sys
+from aiowfm.cli.developing import serve_until_signal
+serve_until_signal(*json.loads(sys.argv.pop()))
+"""
 
 
 def dev(
@@ -62,22 +70,62 @@ def dev(
     --server. Changes of .py, .yml, .yaml and .json files count. Ctrl-C stops it.
     """
     with needing("reloading", "cli", "watchfiles"):
-        from watchfiles import PythonFilter, run_process
+        from watchfiles import PythonFilter
+        from watchfiles import watch as changes_of
     try:
         with socket.create_server((HOST, port)) as probe:
             port = probe.getsockname()[1]
     except OSError as exc:
         sys.exit(f"aiowfm: cannot listen on {HOST}:{port}: {exc.strerror}; give another --port")
     logging.getLogger("watchfiles").setLevel(logging.ERROR)  # it warns of every Ctrl-C
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="aiowfm-dev-") as directory:
-        run_process(
-            *(watch or [Path.cwd()]),
-            target=serve_until_signal,
-            args=(engine, db, os.path.join(directory, "workflows.db"), port, log_level),
-            watch_filter=PythonFilter(extra_extensions=SUFFIXES),
-            callback=_say_what_changed,
-            sigint_timeout=_KILLED_AFTER_SECONDS,
-        )
+        otherwise = os.path.join(directory, "workflows.db")
+        current = _Child(engine, db, otherwise, port, log_level)
+        try:
+            current.start()
+            for changes in changes_of(
+                *(watch or [Path.cwd()]),
+                watch_filter=PythonFilter(extra_extensions=SUFFIXES),
+                raise_interrupt=False,
+            ):
+                _say_what_changed(changes)
+                current.stop()
+                current.start()
+        except KeyboardInterrupt:
+            pass  # it came while nothing was watched
+        finally:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            current.stop()
+
+
+class _Child:
+    """The process that is started anew, with the arguments of `serve_until_signal`."""
+
+    def __init__(self, *arguments: object) -> None:
+        self._arguments = json.dumps(arguments)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it; it hears of Ctrl-C and of `stop` when it is ready to."""
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", _PROGRAM, self._arguments], stdin=subprocess.DEVNULL
+            )
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    def stop(self) -> None:
+        """Let it end, and wait for that."""
+        if self._process is None:
+            return
+        self._process.send_signal(signal.SIGINT)
+        try:
+            self._process.wait(_KILLED_AFTER_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
 
 
 def _say_what_changed(changes: set[FileChange]) -> None:
@@ -88,7 +136,7 @@ def _say_what_changed(changes: set[FileChange]) -> None:
 
 
 def serve_until_signal(
-    place: str, db: str | None, otherwise: str, port: int, log_level: LogLevel
+    place: str, db: str | None, otherwise: str, port: int, log_level: str
 ) -> None:
     """What is started anew after each change; it ends with a signal, or with what is wrong.
 
@@ -101,11 +149,12 @@ def serve_until_signal(
     """
     try:
         with refused_in_a_line():
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
             engine = loaded(place)
             own = engine.backend.path if isinstance(engine.backend, LocalBackend) else None
             if db is not None or own is None:
                 engine.backend = LocalBackend(db or otherwise)
-            log_to_stderr(log_level)
+            log_to_stderr(LogLevel(log_level))
 
             async def work(engine: Engine) -> int:
                 await _serve(engine, place, port)
@@ -115,10 +164,14 @@ def serve_until_signal(
     except typer.Exit:
         return
     except SystemExit as exc:
-        console = texts.console(is_error=True)
-        console.print(exc.code, style="red")
-        console.print("waiting for a change to try again", style="dim")
+        if isinstance(exc.code, str):
+            console = texts.console(is_error=True)
+            console.print(exc.code, style="red")
+            console.print("waiting for a change to try again", style="dim")
         sys.exit(Exit.ERROR)
+    finally:
+        # A shell sends Ctrl-C to both processes, and the other one passes it on.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 async def _serve(engine: Engine, place: str, port: int) -> None:
