@@ -14,7 +14,7 @@ from types import MappingProxyType
 import pexpect
 import pyte
 
-PATIENCE_SECONDS = 15.0
+PATIENCE_SECONDS = 30.0
 _CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 PROGRAM = str(Path(sys.executable).with_name("aiowfm"))
 

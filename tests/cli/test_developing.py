@@ -13,6 +13,8 @@ from aiowfm.cli.asking import PATH
 from tests.cli.conftest import ENGINE, MODULE, Shop
 from tests.cli.terminal import Terminal, terminal
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(90)]
+
 CTRL_C = "\x03"
 ANNOUNCED = re.compile(r"--server (http://127\.0\.0\.1:\d+)")
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.cli.conftest import ENGINE, Shop
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(90)]
 
 
 @pytest.fixture

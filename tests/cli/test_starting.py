@@ -105,6 +105,8 @@ def test_what_takes_too_long_ends_with_6_and_goes_on(shop: Shop) -> None:
     assert "is not finished after 0.2 s" in done.err
     id = "dev--slow--0--wait--x"
     assert shop("follow", ENGINE, id, "--timeout", "0.1", "--no-worker").code == 6
+    done = shop("run", ENGINE, "slow", "--timeout", "0", "--no-worker", "--json")
+    assert (done.code, done.json["status"]) == (6, "running")
     (shop.directory / "go").touch()
     done = shop("run", ENGINE, "slow", "--id-suffix", "x")
     assert (done.code, done.json) == (0, {})

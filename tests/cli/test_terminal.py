@@ -9,6 +9,8 @@ import pytest
 from tests.cli.conftest import ENGINE, Shop
 from tests.cli.terminal import terminal
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(90)]
+
 CTRL_C = "\x03"
 
 

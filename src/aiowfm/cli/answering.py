@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, TypeAlias, cast
 
 import typer
 
@@ -30,6 +30,8 @@ EarlyOption = Annotated[
     bool,
     typer.Option("--early", help="Keep the result for a while if nothing waits for it yet."),
 ]
+
+Shown: TypeAlias = "Callable[[object], None]"
 
 _SAID = {
     Finalization.DELIVERED: "delivered: the workflow goes on",
@@ -100,7 +102,7 @@ def _which(wait_id: str | None, early: bool) -> dict[str, object]:
     return {"wait_id": wait_id, "early": early}
 
 
-def _ask(place: str, server: str | None, question: Mapping[str, Any], shown: Any) -> None:
+def _ask(place: str, server: str | None, question: Mapping[str, Any], shown: Shown) -> None:
     """Show what the engine at *place* says, or the one at *server* in its place."""
     with refused_in_a_line():
         engine = loaded(place, server)
@@ -124,7 +126,7 @@ def _ask(place: str, server: str | None, question: Mapping[str, Any], shown: Any
         run_on(engine, here)
 
 
-def _finished(key: str, as_json: bool) -> Any:
+def _finished(key: str, as_json: bool) -> Shown:
     def shown(result: object) -> None:
         finalization = Finalization(str(result))
         if as_json:

@@ -64,11 +64,11 @@ async def followed(engine: Engine, id: str, *, timeout: float | None, as_json: b
         else:
             await _for_people(engine, id)
         return ended(await engine.wait(id), as_json=as_json, as_line=True)
-    return unfinished(id, timeout)
+    return await unfinished(engine, id, timeout, as_json=as_json, as_line=True)
 
 
 def ended(workflow: Workflow, *, as_json: bool, as_line: bool) -> int:
-    """Print what came of a workflow that has ended; the exit code for it."""
+    """Print what came of a workflow; the exit code for it."""
     if as_json and as_line:
         documents.print_line({"workflow": documents.workflow_fields(workflow)})
     elif as_json:
@@ -85,10 +85,14 @@ def ended(workflow: Workflow, *, as_json: bool, as_line: bool) -> int:
     return exit_of(workflow.status)
 
 
-def unfinished(id: str, timeout: float | None) -> int:
-    """Say that *id* goes on; the exit code for it."""
+async def unfinished(
+    engine: Engine, id: str, timeout: float | None, *, as_json: bool, as_line: bool
+) -> int:
+    """Say that *id* goes on, and print it as it is; the exit code for it."""
     console = texts.console(is_error=True)
     console.print(f"aiowfm: {id} is not finished after {timeout:g} s; it goes on")
+    if as_json:
+        ended(await engine.get_workflow(id), as_json=True, as_line=as_line)
     return Exit.UNFINISHED
 
 

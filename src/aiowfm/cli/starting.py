@@ -102,7 +102,9 @@ def run(
                 if done.status is not WorkflowStatus.SUCCEEDED:
                     done = await engine.get_workflow(started.id, jobs=True)
                 return following.ended(done, as_json=json, as_line=False)
-            return following.unfinished(started.id, timeout)
+            return await following.unfinished(
+                engine, started.id, timeout, as_json=json, as_line=False
+            )
 
         run_on(made, work, worker=not detach and works(made, worker))
 
