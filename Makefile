@@ -1,12 +1,17 @@
-# `make run` and `make test` need only python3 (3.11 or newer) and make; each sets itself up.
+# `make run`, `make approval` and `make test` need only python3 (3.11 or newer) and make; each
+# sets itself up.
 
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test test-fast test-faults lint types format clean
+.PHONY: run approval test test-fast test-faults lint types format clean
 
 run: .venv/.ready
 	$(BIN)/python -m examples.orders
+
+# Orders over HTTP that wait for somebody's approval; prints what to try.
+approval: .venv/.ready
+	$(BIN)/python -m examples.approval
 
 test: .venv/.ready .venv-aws/.ready .venv-awscli/.ready lint types
 	$(BIN)/pytest

@@ -6,6 +6,7 @@ from hypothesis import settings
 pytest_plugins = [
     "tests.ministack",
     "tests.moto",
+    "tests.places",
     "tests.callbacks.storage",
     "tests.end_to_end.watched",
 ]

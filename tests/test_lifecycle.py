@@ -9,7 +9,7 @@ import pytest
 
 from aiowfm import Engine, EngineStateError, LocalBackend
 from aiowfm.local.backend import OpenLocalBackend
-from tests.virtual_time import VIRTUAL_TIME
+from aiowfm.testing import VIRTUAL_TIME
 
 pytestmark = pytest.mark.anyio
 

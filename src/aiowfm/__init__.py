@@ -47,7 +47,18 @@ from aiowfm.ports import Backend
 from aiowfm.tasks import CallNext, CancelReason, Middleware, TaskContext, current_task
 from aiowfm.waits import Acceptance, Delivery, WaitStatus
 from aiowfm.worker.statistics import TaskStats
-from aiowfm.workflows import Attempt, Cause, Job, Repair, Workflow, WorkflowStatus
+from aiowfm.workflows import (
+    Attempt,
+    Cause,
+    Change,
+    DeploymentPlan,
+    Job,
+    MachineChange,
+    Repair,
+    ResourceChange,
+    Workflow,
+    WorkflowStatus,
+)
 
 __all__ = [
     "Acceptance",
@@ -65,10 +76,12 @@ __all__ = [
     "CallbackTask",
     "CancelReason",
     "Cause",
+    "Change",
     "ConfigError",
     "DefinitionChangedError",
     "DefinitionError",
     "Delivery",
+    "DeploymentPlan",
     "DuplicateTaskError",
     "Engine",
     "EngineConfig",
@@ -83,6 +96,7 @@ __all__ = [
     "InvalidLinkError",
     "Job",
     "LocalBackend",
+    "MachineChange",
     "Middleware",
     "NotFoundError",
     "NotJsonError",
@@ -90,6 +104,7 @@ __all__ = [
     "PayloadTooLargeError",
     "Problem",
     "Repair",
+    "ResourceChange",
     "TaskContext",
     "TaskError",
     "TaskStats",

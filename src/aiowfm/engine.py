@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from functools import partial
 from types import TracebackType
 from typing import Self, TypeVar, Unpack
@@ -16,13 +16,17 @@ from aiowfm.assembly import Assembly, EngineStats, Parts
 from aiowfm.callbacks import Callbacks, Finalizer
 from aiowfm.config import EngineConfig, EngineOptions, Provision
 from aiowfm.definitions import (
+    CompilerOptions,
     DefinitionRegistry,
     DefinitionSources,
     WorkflowDefinition,
     check_for_engine,
     has_callbacks,
+    problems_for_engine,
+    unused_tasks,
 )
-from aiowfm.lifecycle import EngineState, Life, Lifecycle
+from aiowfm.errors import Problem
+from aiowfm.lifecycle import EngineState, Life, Lifecycle, unwrapping
 from aiowfm.local import LocalBackend
 from aiowfm.names import activity_name
 from aiowfm.ports import Backend
@@ -30,7 +34,7 @@ from aiowfm.tasks.handlers import HeartbeatMode
 from aiowfm.tasks.middleware import Middleware, check_middleware
 from aiowfm.tasks.registry import TaskRegistry
 from aiowfm.worker.statistics import TaskStats
-from aiowfm.workflows import WorkflowCalls, Workflows
+from aiowfm.workflows import DeploymentPlan, WorkflowCalls, Workflows
 
 Result = TypeVar("Result")
 HandlerT = TypeVar("HandlerT", bound=Callable[..., object])  # arity is checked at registration
@@ -91,6 +95,7 @@ class Engine(WorkflowCalls):
         super().__init__(self._lifecycle, self._running, self.get_definition)
         self._parts: Parts | None = None  # of the life that is, or was last
         self._works = True
+        self._deploys = False
         self._finalizer = Finalizer(
             self._callbacks, self._call, link_secret=self.config.link_secret
         )
@@ -195,6 +200,11 @@ class Engine(WorkflowCalls):
     def definitions(self) -> tuple[WorkflowDefinition, ...]:
         return tuple(self._definitions.values())
 
+    @property
+    def compiler_options(self) -> CompilerOptions:
+        """What is compiled into its definitions when they are deployed."""
+        return self._assembly().compiler_options()
+
     def get_definition(self, name: str) -> WorkflowDefinition:
         """The definition *name*.
 
@@ -202,6 +212,21 @@ class Engine(WorkflowCalls):
             UnknownDefinitionError: there is none.
         """
         return self._definitions.find(name)
+
+    def check(self, definitions: Iterable[WorkflowDefinition]) -> list[Problem]:
+        """What keeps *definitions* from being used by this engine, and handlers that nothing uses.
+
+        Nothing is started and nothing asked. What is wrong with the definitions themselves is
+        said when they are loaded.
+
+        Args:
+            definitions: Those to check; a handler that only the engine's own use is used.
+        """
+        checked = tuple(definitions)
+        problems = problems_for_engine(checked, self.config.environment, self._handlers)
+        for name in unused_tasks((*checked, *self.definitions), self._handlers):
+            problems.append(self._handlers.unused(name))
+        return problems
 
     def add_definition(self, definition: WorkflowDefinition) -> None:
         """Add a definition, or replace one whose version is -1.
@@ -218,20 +243,43 @@ class Engine(WorkflowCalls):
 
     # Lifecycle.
 
-    async def start(self, *, worker: bool = True) -> None:
+    async def deploy(
+        self, *, dry_run: bool = False, plan: DeploymentPlan | None = None
+    ) -> DeploymentPlan:
+        """Deploy all activities, queues, tables and state machines, whatever `provision` says.
+
+        The engine need not run. Where it has handlers, definitions are checked against them.
+
+        Args:
+            dry_run: Only say what would change.
+            plan: Carry out this one, which a dry run gave; None: what is needed now.
+
+        Raises:
+            DefinitionChangedError: a deployed state machine differs and may not change;
+                nothing was deployed. In a dry run the plan has these problems instead.
+            DefinitionError: there are other problems; nothing was deployed.
+        """
+        check_for_engine(self.definitions, self.config.environment, self._handlers or None)
+        with unwrapping():
+            return await self._assembly().deployed(self._backend, plan, dry_run=dry_run)
+
+    async def start(self, *, worker: bool = True, deploy: bool = False) -> None:
         """Check the definitions, provision what they need, and begin to work.
 
         Args:
             worker: Whether to handle tasks and to read the queue of callbacks; a process that
                 only starts workflows and finishes callbacks needs neither, nor handlers.
+            deploy: Whether to see to all state machines now, and not to each when a workflow
+                of it is first started; `provision` holds for both.
 
         Raises:
             EngineStateError: it is not stopped.
-            DefinitionError: definitions do not fit the handlers.
+            DefinitionError: definitions do not fit the handlers, or what is deployed.
             NotFoundError: something is missing and `provision` is `check`.
         """
         self._lifecycle.require_stopped("start()")
         self._works = worker
+        self._deploys = deploy
         check_for_engine(self.definitions, self.config.environment, self._known_tasks())
         await self._lifecycle.start(self._live, self.config.grace_seconds)
 
@@ -298,8 +346,7 @@ class Engine(WorkflowCalls):
     # How it lives.
 
     async def _live(self, life: Life) -> None:
-        assembly = Assembly(self.config, self._definitions, self._handlers, self._middlewares)
-        opened = assembly.opened(self._backend, works=self._works)
+        opened = self._assembly().opened(self._backend, works=self._works, deploys=self._deploys)
         async with opened as self._parts, life.taking_calls():
             worker, callbacks = self._parts.worker, self._parts.callbacks
             async with anyio.create_task_group() as others:
@@ -316,6 +363,9 @@ class Engine(WorkflowCalls):
                         worker.abandon()
                         callbacks.abandon()
                 callbacks.close()
+
+    def _assembly(self) -> Assembly:
+        return Assembly(self.config, self._definitions, self._handlers, self._middlewares)
 
     async def _call(self, work: Awaitable[Result]) -> Result:
         return await self._lifecycle.require_life("a call").call(work)

@@ -25,7 +25,7 @@ TaskError                     raised BY handlers, not by aiowfm
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 
@@ -76,6 +76,7 @@ class Problem:
         file: The path it was read from, or None for text and objects.
         line: 1-based, or None where the definition has no text.
         column: 1-based, or None where the definition has no text.
+        code: What kind of problem it is; AWS's name for it, where AWS has one.
     """
 
     where: str
@@ -84,6 +85,7 @@ class Problem:
     file: str | None = None
     line: int | None = None
     column: int | None = None
+    code: str = field(default="", compare=False)
 
     def __str__(self) -> str:
         position = [self.file or "<definitions>"]

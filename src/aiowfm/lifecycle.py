@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
 from enum import Enum
 from typing import TypeVar
@@ -224,6 +224,18 @@ def _close(work: Awaitable[object]) -> None:
     close = getattr(work, "close", None)
     if close is not None:
         close()
+
+
+@contextmanager
+def unwrapping() -> Iterator[None]:
+    """Raise the one exception in a group of one by itself."""
+    error: BaseException | None = None
+    try:
+        yield
+    except BaseExceptionGroup as exc:
+        error = _unwrapped(exc)
+    if error is not None:  # raised here, so that its own cause stays what it is
+        raise error
 
 
 def _unwrapped(exc: BaseException) -> BaseException:

@@ -130,9 +130,12 @@ class Wait:
         return entered_text(self.arrived_at) if self.fence is None else self.fence.entered
 
 
-def entered_text(instant: float) -> str:
-    """Seconds since the epoch in the form of `Fence.entered`."""
-    moment = datetime.fromtimestamp(instant, UTC)
+def entered_text(instant: float | datetime) -> str:
+    """Seconds since the epoch, or an aware instant, in the form of `Fence.entered`."""
+    if isinstance(instant, datetime):
+        moment = instant.astimezone(UTC)
+    else:
+        moment = datetime.fromtimestamp(instant, UTC)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 

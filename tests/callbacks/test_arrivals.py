@@ -10,9 +10,9 @@ from aiowfm.callbacks.arrivals import BusyError, DuplicateTaskKeyError
 from aiowfm.callbacks.messages import CallbackMessage
 from aiowfm.callbacks.results import success
 from aiowfm.callbacks.transitions import LEASE_SECONDS, completing
+from aiowfm.testing import VIRTUAL_TIME
 from aiowfm.waits import TaskToken, token_hash
 from tests.callbacks.house import NOW, House, house, message
-from tests.virtual_time import VIRTUAL_TIME
 
 pytestmark = pytest.mark.anyio
 

@@ -16,8 +16,8 @@ from aiowfm import (
 from aiowfm.callbacks.results import failure, success
 from aiowfm.callbacks.transitions import LEASE_SECONDS, completing
 from aiowfm.errors import AccessDeniedError
+from aiowfm.testing import VIRTUAL_TIME
 from tests.callbacks.house import House, house, message
-from tests.virtual_time import VIRTUAL_TIME
 
 pytestmark = pytest.mark.anyio
 

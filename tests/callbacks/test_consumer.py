@@ -14,8 +14,8 @@ from aiowfm.callbacks.results import success
 from aiowfm.callbacks.transitions import LEASE_SECONDS, completing
 from aiowfm.errors import AccessDeniedError, NotFoundError
 from aiowfm.ports import MAX_RECEIVES, VISIBILITY_SECONDS
+from aiowfm.testing import VIRTUAL_TIME
 from tests.callbacks.house import House, body, house, message
-from tests.virtual_time import VIRTUAL_TIME
 
 pytestmark = pytest.mark.anyio
 

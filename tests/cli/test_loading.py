@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from aiowfm.cli.loading import load_engine
-from aiowfm.errors import ConfigError, DefinitionError
+from aiowfm.cli.loading import NoEngineError, load_engine
+from aiowfm.errors import DefinitionError
 
 PROGRAM = """
 from aiowfm import Engine
@@ -29,6 +29,9 @@ class nested:
 def wrong():
     return Engine(app="shop", environment="dev", definitions="name: 1")
 
+def failing():
+    raise KeyError("x")
+
 number = 1
 """
 
@@ -37,11 +40,11 @@ number = 1
 def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     (tmp_path / "shop_of_test.py").write_text(PROGRAM)
     (tmp_path / "broken_of_test.py").write_text("import nothing_like_this")
+    (tmp_path / "leaving_of_test.py").write_text("import sys\nsys.exit(3)")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [each for each in sys.path if each])
     yield
-    for name in ("shop_of_test", "broken_of_test"):
-        sys.modules.pop(name, None)
+    sys.modules.pop("shop_of_test", None)
 
 
 @pytest.mark.parametrize("name", ["engine", "make", "nested.engine"])
@@ -69,12 +72,24 @@ def test_an_engine_is_found_in_the_current_directory(name: str) -> None:
     ],
 )
 def test_what_is_no_engine_is_said_in_words(place: str, said: str) -> None:
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises(NoEngineError, match=said):
         load_engine(place)
 
 
-def test_errors_of_the_program_are_its_own() -> None:
-    with pytest.raises(ModuleNotFoundError, match="nothing_like_this"):
-        load_engine("broken_of_test:engine")
+def test_what_the_program_itself_raises_is_said_with_its_place(tmp_path: Path) -> None:
+    for place, error, line in (
+        ("broken_of_test:engine", "ModuleNotFoundError: No module named 'nothing_like_this'", 1),
+        ("leaving_of_test:engine", "SystemExit: 3", 2),
+    ):
+        with pytest.raises(NoEngineError) as refused:
+            load_engine(place)
+        module = place.partition(":")[0]
+        where = f"{tmp_path / module}.py:{line}"
+        assert str(refused.value) == f"importing {module!r} failed: {error} ({where})"
+    with pytest.raises(NoEngineError, match="calling 'shop_of_test:failing' failed: KeyError: 'x'"):
+        load_engine("shop_of_test:failing")
+
+
+def test_definitions_that_cannot_be_used_are_an_error_of_their_own() -> None:
     with pytest.raises(DefinitionError):
         load_engine("shop_of_test:wrong")

@@ -123,7 +123,7 @@ def test_the_same_suffix_with_another_input_is_refused(shop: Shop) -> None:
     ("arguments", "code", "said"),
     [
         pytest.param([ENGINE, "ordre"], 1, "did you mean 'order'?", id="name"),
-        pytest.param(["nothing:engine", "order"], 1, "there is no module 'nothing'", id="module"),
+        pytest.param(["nothing:engine", "order"], 2, "there is no module 'nothing'", id="module"),
         pytest.param([ENGINE, "order", "--detach", "--follow"], 2, "nothing is followed", id="2"),
         pytest.param(
             [f"{MODULE}:in_memory", "order", "--detach"], 2, "in memory", id="lost at once"

@@ -44,6 +44,15 @@ async def waiting(engine: Engine, key: str) -> CallbackTask:
         await anyio.sleep(0.01)
 
 
+async def over(engine: Engine, key: str) -> CallbackTask:
+    """The task, once it does not wait any more."""
+    while True:
+        task = await engine.finalizer.get(key)
+        if task is not None and task.status != "WAITING":
+            return task
+        await anyio.sleep(0.01)
+
+
 async def test_a_workflow_waits_until_somebody_finishes_it_by_key(make_engine: MakeEngine) -> None:
     engine = make_engine(approval())
     async with engine:
@@ -116,6 +125,32 @@ async def test_a_wait_that_timed_out_takes_no_result(make_engine: MakeEngine) ->
         task = await engine.finalizer.get("o-5")
         assert task is not None
         assert task.status == "EXPIRED"
+
+
+async def test_a_wait_that_timed_out_is_shown_as_over_before_anybody_tries_to_finish_it(
+    make_engine: MakeEngine,
+) -> None:
+    engine = make_engine(approval(TimeoutSeconds=1), link_secret="a secret of some length")
+    async with engine:
+        await engine.start_workflow("order", {"id": "o-7", "amount": 1})
+        await waiting(engine, "o-7")
+        url = await engine.finalizer.link("o-7", "approve", "https://shop.example/decide")
+        assert (await engine.finalizer.open_link(url)).is_open
+        task = await over(engine, "o-7")
+        assert task.status == "EXPIRED"
+        assert not (await engine.finalizer.open_link(url)).is_open
+
+
+async def test_what_fails_while_it_keeps_a_task_alive_raises_its_own_error(
+    make_engine: MakeEngine,
+) -> None:
+    engine = make_engine(approval(HeartbeatSeconds=1))
+    async with engine:
+        await engine.start_workflow("order", {"id": "o-10", "amount": 1})
+        await waiting(engine, "o-10")
+        with pytest.raises(ValueError, match="mine"):
+            async with engine.finalizer.keep_alive("o-10"):
+                raise ValueError("mine")
 
 
 async def test_two_workflows_under_one_key_are_told_apart_at_once(

@@ -117,7 +117,6 @@ async def ignored(engine: Engine) -> None:
 
 async def send_again(local: Any, environment: str, body: dict[str, Any]) -> None:
     """Put a message into the queue, as Step Functions does."""
-    queues = local._service.queues
     name = callbacks_name(environment, "shop")
     async with local.open(max_polls=1) as opened:
-        queues.send(await opened.callbacks(name).queue_url(), json.dumps(body))
+        opened.service.queues.send(await opened.callbacks(name).queue_url(), json.dumps(body))

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from aiowfm import Engine
+from aiowfm.aws.token_items import LISTED, result_item, wait_item
+from aiowfm.definitions import CompilerOptions, compile_definition
+from aiowfm.waits import Acceptance, Delivery, Fence, Owner, TaskToken, Wait, WaitStatus
+
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+CALLBACKS = ROOT / "docs" / "callbacks.md"
 PATIENCE_SECONDS = 15
 
 _FENCE = re.compile(r"^```(\w+)(?: title=\"([^\"]+)\")?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -30,14 +39,18 @@ class Listing:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["README.md", "docs/tutorial.md"])
+@pytest.mark.parametrize(
+    "name", ["README.md", "docs/tutorial.md", "docs/callbacks.md", "docs/testing.md"]
+)
 def test_the_programs_of_a_document_print_what_it_says(name: str, tmp_path: Path) -> None:
     programs = 0
     printed: str | None = None
     for listing in _listings(ROOT / name):
         if listing.title:
             (tmp_path / listing.title).write_text(listing.text)
-            if listing.language == "python":
+            if listing.title.startswith("test_"):
+                _output_of("-m", "pytest", "-p", "no:asyncio", listing.title, cwd=tmp_path)
+            elif listing.language == "python":
                 printed = _output_of(tmp_path / listing.title, cwd=tmp_path)
                 programs += 1
         elif listing.language == "text" and printed is not None:
@@ -73,6 +86,60 @@ def test_the_client_of_the_server_prints_what_the_document_says(tmp_path: Path) 
             assert _output_of(client.title, cwd=tmp_path) == printed.text
         finally:
             server.terminate()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("language", ["JSONPath", "JSONata"])
+async def test_the_states_of_the_page_on_callbacks_wait_and_go_on(
+    language: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with Engine(app="shop", environment="dev", definitions=_waiting(language)) as engine:
+        workflow = await engine.start_workflow("order", {"id": "o-17", "amount": 120})
+        key = f"o-17/{workflow.id}"
+        assert await engine.finalizer.success(key, {"by": "ops"})
+        done = await engine.wait(workflow.id, timeout=PATIENCE_SECONDS)
+        task = await engine.finalizer.get(key)
+    assert (done.status, done.output) == ("succeeded", {"by": "ops"})
+    assert task is not None
+    assert task.message == {"amount": 120}
+    assert caplog.messages == []
+
+
+def test_the_page_on_callbacks_shows_what_is_compiled_in() -> None:
+    shown = next(each for each in _listings(CALLBACKS) if each.language == "json")
+    url = "https://sqs.eu-west-1.amazonaws.com/123456789012/dev--shop-callbacks"
+    (definition,) = Engine(
+        app="shop", environment="dev", definitions=_waiting("JSONPath")
+    ).definitions
+    deployed: Any = compile_definition(
+        definition, activity_arn=str, queue_url=url, options=CompilerOptions()
+    )
+    assert deployed["States"]["approve"]["Parameters"] == json.loads(shown.text)
+
+
+def test_the_page_on_callbacks_lists_every_attribute_of_the_table() -> None:
+    acceptance = Acceptance(
+        kind="failure", digest="d", error="Rejected", at=1.0, delivery=Delivery.DELIVERED
+    )
+    wait = Wait(
+        key="o-17",
+        status=WaitStatus.WAITING,
+        revision="r",
+        wait_id="w",
+        token=TaskToken("t"),
+        owner=Owner("arn", "approve", 0),
+        fence=Fence("2025-01-31T09:15:00.123Z", 0, 0),
+        heartbeat_seconds=1.0,
+        timeout_seconds=2.0,
+        arrived_at=1.0,
+        due_at=3.0,
+        expires_at=4.0,
+        acceptance=acceptance,
+    )
+    page = CALLBACKS.read_text()
+    for item in (wait_item(wait), result_item(wait, "{}")):
+        assert [name for name in item if f"`{name}`" not in page] == []
+    assert ", ".join(f"`{name}`" for name in LISTED) in page
 
 
 @pytest.mark.slow
@@ -113,6 +180,15 @@ def test_links_between_documents_lead_somewhere(document: Path) -> None:
         if anchor:
             headings = [_slug(each) for each in _HEADING.findall(path.read_text())]
             assert anchor in headings, f"{document.name} links to {target}#{anchor}"
+
+
+def _waiting(language: str) -> str:
+    """A definition with the callback state that the page shows in *language*."""
+    by_language = [each.text for each in _listings(CALLBACKS) if each.language == "yaml"]
+    state = by_language[["JSONPath", "JSONata"].index(language)]
+    ends = "ship: {Type: Succeed}\ncancel: {Type: Succeed}\n"
+    states = textwrap.indent(state + ends, " " * 6)
+    return f"name: order\nstateMachine:\n    StartAt: approve\n    States:\n{states}"
 
 
 def _listings(document: Path) -> Iterator[Listing]:

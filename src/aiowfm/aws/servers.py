@@ -88,6 +88,7 @@ class _OpenServerBackend:
         self.activities = opened.activities
         self.state_machines = opened.state_machines
         self.executions = opened.executions
+        self.machine_versions = opened.machine_versions
         self.search = opened.search
         self.recalls = opened.recalls
         self.now = opened.now

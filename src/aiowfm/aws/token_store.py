@@ -29,12 +29,12 @@ from aiowfm.aws.token_items import (
     wait_of,
 )
 from aiowfm.errors import BackendError, BackendUnavailableError
+from aiowfm.ports import MAX_DUE
 from aiowfm.waits import Wait
 
 logger = logging.getLogger("aiowfm.aws")
 
 PAGE_SIZE = 25  # items; each may have 32 KiB, and one page of each shard is held
-MAX_DUE = 100
 
 # Of PutItem, and of a transaction; emulators answer its repetition by the client with the last.
 _CONDITION_FAILED = frozenset(

@@ -25,7 +25,7 @@ from aiowfm.config import EngineConfig
 from aiowfm.errors import AiowfmError, NotFoundError
 from aiowfm.names import callbacks_name
 from aiowfm.ports import OpenBackend
-from aiowfm.waits import Wait
+from aiowfm.waits import Wait, WaitStatus
 
 log = logging.getLogger("aiowfm.callbacks")
 
@@ -176,17 +176,20 @@ class Callbacks:
         return self._tally.stats()
 
     async def get(self, key: str) -> CallbackTask | None:
-        wait = await self._storage.tokens.find(key)
-        if wait is None or wait.expires_at <= self.now():
-            return None
-        return shown(wait, self.now())
+        wait = await self._kept(key)
+        return None if wait is None else shown(wait, self.now())
 
     async def result(self, key: str) -> AcceptedResult | None:
-        wait = await self._storage.tokens.find(key)
-        if wait is None or wait.acceptance is None or wait.expires_at <= self.now():
+        wait = await self._kept(key)
+        if wait is None or wait.acceptance is None:
             return None
         text = await self._storage.tokens.result(key)
         return None if text is None else accepted(loaded(text))
+
+    async def _kept(self, key: str) -> Wait | None:
+        """What is kept under *key*, unless it may be removed by now."""
+        wait = await self._storage.tokens.find(key)
+        return None if wait is None or wait.expires_at <= self.now() else wait
 
     async def pending(self, limit: int | None) -> AsyncGenerator[CallbackTask, None]:
         """Those that wait and have not timed out, longest first."""
@@ -198,6 +201,6 @@ class Callbacks:
                 if wait is None:
                     return
                 task = shown(wait, self.now())
-                if task.expires_at is None or task.expires_at.timestamp() > self.now():
+                if task.status is WaitStatus.WAITING:
                     yield task
                     left = None if left is None else left - 1

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import anyio
 
 from aiowfm.callbacks import transitions
-from aiowfm.callbacks.deliveries import Deliveries, facts_of, over
+from aiowfm.callbacks.deliveries import Deliveries, facts_of, over, unknown
 from aiowfm.callbacks.results import Finalization, Result
 from aiowfm.callbacks.statistics import CallbackTally
 from aiowfm.errors import (
@@ -20,7 +20,6 @@ from aiowfm.errors import (
     EngineStateError,
     FinalizationConflictError,
     TaskTokenExpiredError,
-    UnknownTaskKeyError,
 )
 from aiowfm.ports import TaskReporter, TokenStore
 from aiowfm.tasks.outcomes import Outcome
@@ -62,7 +61,7 @@ class Completion:
             now = self._now()
             if wait is None or transitions.is_gone(wait, now):
                 if not early:
-                    raise UnknownTaskKeyError(f"no callback task waits under {key!r}")
+                    raise unknown(key)
                 kept = transitions.early(key, result, wait_id or "", now, self._early_ttl_seconds)
                 if wait is not None:
                     self.note_lost(wait, now)  # before: the answer to a write may be lost
@@ -141,7 +140,7 @@ class Completion:
         wait = await self._tokens.find(key)
         is_known = wait is not None and not transitions.is_gone(wait, self._now())
         if wait is None or not is_known or wait.status is WaitStatus.EARLY:
-            raise UnknownTaskKeyError(f"no callback task waits under {key!r}")
+            raise unknown(key)
         if wait.token is None:
             raise over(wait)
         try:

@@ -15,6 +15,7 @@ from aiowfm.callbacks.messages import UnreadableMessageError, UnusableMessageErr
 from aiowfm.callbacks.statistics import CallbackTally
 from aiowfm.errors import AiowfmError, BackendError, TaskTokenExpiredError
 from aiowfm.ports import (
+    MAX_MESSAGES,
     MAX_RECEIVES,
     VISIBILITY_SECONDS,
     CallbackQueue,
@@ -26,7 +27,6 @@ from aiowfm.waits import TaskToken
 
 log = logging.getLogger("aiowfm.callbacks")
 
-BATCH = 10  # messages; ReceiveMessage
 MOST_LOOPS = 4
 LONGEST_PAUSE_SECONDS = 900.0  # of a message that is given back
 BUSY_MARGIN_SECONDS = 1.0
@@ -88,7 +88,7 @@ class Consumer:
                 backoff.reset()
                 if not messages and self._loops > 1:
                     return
-                if len(messages) == BATCH and self._loops < MOST_LOOPS:
+                if len(messages) == MAX_MESSAGES and self._loops < MOST_LOOPS:
                     self._start(group)
                 if messages:
                     self._tally.received += len(messages)

@@ -24,6 +24,7 @@ from aiowfm.errors import (
     BackendUnavailableError,
     EngineStateError,
     TaskTokenExpiredError,
+    UnknownTaskKeyError,
 )
 from aiowfm.ports import TaskReporter, TokenStore
 from aiowfm.tasks.outcomes import Outcome, Succeeded
@@ -258,6 +259,10 @@ def over(wait: Wait) -> TaskTokenExpiredError:
     return TaskTokenExpiredError(
         f"callback {wait.key!r}: the task timed out, was cancelled or was answered otherwise"
     )
+
+
+def unknown(key: str) -> UnknownTaskKeyError:
+    return UnknownTaskKeyError(f"no callback task waits under {key!r}")
 
 
 def _stopped(wait: Wait) -> EngineStateError:

@@ -13,13 +13,13 @@ from pydantic import SecretStr
 
 from aiowfm.callbacks import links, results
 from aiowfm.callbacks.callbacks import Callbacks
+from aiowfm.callbacks.deliveries import unknown
 from aiowfm.callbacks.messages import key_problem
 from aiowfm.callbacks.results import AcceptedResult, Finalization
 from aiowfm.callbacks.tasks import CallbackTask
 from aiowfm.errors import (
     ConfigError,
     TaskTokenExpiredError,
-    UnknownTaskKeyError,
     UsageError,
 )
 
@@ -106,7 +106,9 @@ class Finalizer:
             TaskTokenExpiredError: the task is over, or it is not the wait that is meant.
             NotJsonError: the result has no JSON form.
             PayloadTooLargeError: the result is too large.
-            BackendUnavailableError: nothing is known to be accepted; try again.
+            BackendUnavailableError: try again, which is safe. With the code `StillDelivering`
+                the result was accepted and is being delivered; else that is not known.
+            AccessDeniedError: it may have been accepted; a process that is allowed to delivers it.
         """
         return await self._finalize(key, results.success(key, result), wait_id, early)
 
@@ -224,7 +226,7 @@ class Finalizer:
         used = self._secret(secret)
         task = await self._call(callbacks.get(key))
         if task is None or task.status == "EARLY":
-            raise UnknownTaskKeyError(f"no callback task waits under {key!r}")
+            raise unknown(key)
         if task.status != "WAITING" or wait_id not in (None, task.wait_id):
             raise TaskTokenExpiredError(f"callback {key!r}: the wait is over")
         facts = links.LinkFacts(
@@ -242,7 +244,7 @@ class Finalizer:
         with the link's `key` and `wait_id`.
 
         Args:
-            url: All of it, as it was requested; the host may be another.
+            url: All of it, as it was requested; host and path may be others.
             secret: What it was signed with; None: `link_secret` of the configuration.
 
         Raises:

@@ -13,14 +13,14 @@ from aiowfm.callbacks.completion import Completion
 from aiowfm.callbacks.deliveries import facts_of
 from aiowfm.callbacks.statistics import CallbackTally
 from aiowfm.errors import AiowfmError
-from aiowfm.ports import TokenStore
+from aiowfm.idling import idling
+from aiowfm.ports import MAX_DUE, TokenStore
 from aiowfm.waits import Wait, WaitStatus
 
 log = logging.getLogger("aiowfm.callbacks")
 
 CHECK_SECONDS = 10.0
 AT_ONCE = 10
-FULL_PAGE = 100  # keys; `TokenStore.due`
 MOST_ROUNDS = 50  # one after the other
 
 
@@ -50,7 +50,8 @@ class Overdue:
             except Exception:
                 # A defect of ours, which must not stop everything else.
                 log.exception("looking for overdue callbacks failed")
-            await anyio.sleep(CHECK_SECONDS * random.uniform(0.5, 1.0))
+            with idling():
+                await anyio.sleep(CHECK_SECONDS * random.uniform(0.5, 1.0))
 
     async def check(self) -> None:
         """Deal with all that is due now.
@@ -64,7 +65,7 @@ class Overdue:
             async with anyio.create_task_group() as group:
                 for key in keys:
                     group.start_soon(self._deal_with, key, limit)
-            if len(keys) < FULL_PAGE:
+            if len(keys) < MAX_DUE:
                 return
 
     async def _deal_with(self, key: str, limit: anyio.CapacityLimiter) -> None:

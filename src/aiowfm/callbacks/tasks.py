@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from aiowfm.names import ExecutionArn
@@ -56,14 +56,10 @@ class CallbackTask:
 
 def shown(wait: Wait, now: float) -> CallbackTask:
     """What is kept of a task, as it is shown at *now*."""
-    status = wait.status
-    if status is WaitStatus.EARLY and wait.due_at is not None and wait.due_at <= now:
-        status = WaitStatus.EXPIRED  # nobody has noted it yet
-    expires_at = None
-    if wait.timeout_seconds is not None:
-        expires_at = datetime.fromtimestamp(wait.arrived_at, UTC) + timedelta(
-            seconds=wait.timeout_seconds
-        )
+    times_out_at = None if not wait.timeout_seconds else wait.arrived_at + wait.timeout_seconds
+    expires_at = None if times_out_at is None else datetime.fromtimestamp(times_out_at, UTC)
+    ends_at = {WaitStatus.EARLY: wait.due_at, WaitStatus.WAITING: times_out_at}.get(wait.status)
+    is_over = ends_at is not None and ends_at <= now  # though nobody has noted it yet
     arn = None if wait.owner is None else ExecutionArn(wait.owner.execution)
     workflow_id, workflow_name = (None, None) if arn is None else workflow_facts(arn)
     if workflow_name is None:
@@ -71,7 +67,7 @@ def shown(wait: Wait, now: float) -> CallbackTask:
     return CallbackTask(
         key=wait.key,
         wait_id=wait.wait_id,
-        status=status,
+        status=WaitStatus.EXPIRED if is_over else wait.status,
         workflow_id=workflow_id,
         execution_arn=arn,
         workflow_name=workflow_name,

@@ -12,9 +12,9 @@ from aiowfm.callbacks import Finalization
 from aiowfm.cli import documents, texts
 from aiowfm.cli.answers import answer
 from aiowfm.cli.exits import Exit
+from aiowfm.cli.loading import EngineArgument
 from aiowfm.cli.opening import code_of, loaded, refused_in_a_line, require_shared, run_on
 from aiowfm.cli.options import (
-    EngineArgument,
     JsonOption,
     KeyArgument,
     ServerOption,

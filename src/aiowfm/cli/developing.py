@@ -19,9 +19,9 @@ import typer
 from aiowfm.cli import texts
 from aiowfm.cli.exits import Exit
 from aiowfm.cli.extras import needing
+from aiowfm.cli.loading import EngineArgument
 from aiowfm.cli.logs import LogLevel, LogLevelOption, log_to_stderr
 from aiowfm.cli.opening import code_of, loaded, on_engine, refused_in_a_line
-from aiowfm.cli.options import EngineArgument
 from aiowfm.cli.working import described
 from aiowfm.engine import Engine
 from aiowfm.local import LocalBackend
@@ -164,9 +164,10 @@ def serve_until_signal(
     except typer.Exit:
         return
     except SystemExit as exc:
-        if isinstance(exc.code, str):
+        if exc.code != Exit.SIGNAL + signal.SIGINT:
             console = texts.console(is_error=True)
-            console.print(exc.code, style="red")
+            if isinstance(exc.code, str):  # a number stands for what was said before
+                console.print(exc.code)
             console.print("waiting for a change to try again", style="dim")
         sys.exit(Exit.ERROR)
     finally:

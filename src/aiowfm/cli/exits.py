@@ -15,7 +15,7 @@ class Exit(IntEnum):
     ERROR = 1
     """It cannot be done; a line says why."""
     WRONG_CALL = 2
-    """There is no such command or option, or a value does not fit."""
+    """There is no such command or option, a value does not fit, or there is no engine."""
     FAILED = 4
     """The workflow failed, or its time was over."""
     CANCELLED = 5

@@ -10,9 +10,9 @@ from rich.text import Text
 
 from aiowfm.cli import documents, texts
 from aiowfm.cli.exits import Exit
+from aiowfm.cli.loading import EngineArgument
 from aiowfm.cli.opening import run
 from aiowfm.cli.options import (
-    EngineArgument,
     ErrorOption,
     IdArgument,
     IdPrefixOption,

@@ -13,10 +13,10 @@ from rich.tree import Tree
 
 from aiowfm.cli import documents, texts
 from aiowfm.cli.exits import Exit, exit_of
+from aiowfm.cli.loading import EngineArgument
 from aiowfm.cli.logs import LogLevel, LogLevelOption, log_to_stderr
 from aiowfm.cli.opening import loaded, refused_in_a_line, require_shared, run_on, works
 from aiowfm.cli.options import (
-    EngineArgument,
     IdArgument,
     JsonOption,
     ServerOption,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import traceback
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import NoReturn, TypeAlias
@@ -19,7 +18,7 @@ from aiowfm.cli.exits import Exit
 from aiowfm.cli.loading import load_engine
 from aiowfm.cli.refusals import refusals
 from aiowfm.engine import Engine
-from aiowfm.errors import AiowfmError, ConfigError, FileInUseError
+from aiowfm.errors import ConfigError, FileInUseError
 from aiowfm.local import LocalBackend
 
 Work: TypeAlias = "Callable[[Engine], Awaitable[int]]"
@@ -83,14 +82,9 @@ def loaded(place: str, server: str | None = None) -> Engine:
     """The engine at *place*, on the backend of *server* if there is one.
 
     Raises:
-        AiowfmError: there is none, and why; what its module raised is said in a line.
+        AiowfmError: as `load_engine`.
     """
-    try:
-        engine = load_engine(place)
-    except AiowfmError:
-        raise
-    except (Exception, SystemExit) as exc:
-        raise ConfigError(f"loading {place!r} failed: {_raised(exc)}") from exc
+    engine = load_engine(place)
     if server is not None:
         try:
             engine.backend = ServerBackend(server)
@@ -99,19 +93,6 @@ def loaded(place: str, server: str | None = None) -> Engine:
                 "not a URL like http://127.0.0.1:8083", param_hint="--server"
             ) from exc
     return engine
-
-
-def _raised(exc: BaseException) -> str:
-    """What was raised and where, of the program that was loaded."""
-    if isinstance(exc, SyntaxError):
-        return f"{type(exc).__name__}: {exc}"  # which says where
-    text = "".join(traceback.format_exception_only(exc)).strip()
-    frames = [
-        frame
-        for frame in traceback.extract_tb(exc.__traceback__)
-        if not frame.filename.startswith("<frozen")
-    ]
-    return f"{text} ({frames[-1].filename}, line {frames[-1].lineno})"
 
 
 def require_shared(engine: Engine) -> None:

@@ -13,12 +13,6 @@ import typer
 
 from aiowfm.asl.payload import JsonValue
 
-EngineArgument = Annotated[
-    str,
-    typer.Argument(
-        metavar="MODULE:ENGINE", help="An Engine, or a function without arguments that makes it."
-    ),
-]
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The id of a workflow.")]
 KeyArgument = Annotated[str, typer.Argument(metavar="KEY", help="The key of a callback task.")]
 ServerOption = Annotated[

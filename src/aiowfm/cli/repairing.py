@@ -11,6 +11,7 @@ import typer
 
 from aiowfm.cli import documents, texts
 from aiowfm.cli.exits import Exit
+from aiowfm.cli.loading import EngineArgument
 from aiowfm.cli.opening import (
     code_of,
     loaded,
@@ -20,7 +21,6 @@ from aiowfm.cli.opening import (
     run_on,
 )
 from aiowfm.cli.options import (
-    EngineArgument,
     ErrorOption,
     IdPrefixOption,
     JsonOption,

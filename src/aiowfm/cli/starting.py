@@ -9,10 +9,10 @@ import typer
 
 from aiowfm.cli import documents, following, texts
 from aiowfm.cli.exits import Exit
+from aiowfm.cli.loading import EngineArgument
 from aiowfm.cli.logs import LogLevel, LogLevelOption, log_to_stderr
 from aiowfm.cli.opening import loaded, refused_in_a_line, run_on, works
 from aiowfm.cli.options import (
-    EngineArgument,
     JsonOption,
     ServerOption,
     TimeoutOption,

@@ -106,7 +106,7 @@ def compact(value: object, limit: int = 1_000) -> str:
 
 def printable(text: str) -> str:
     """*text* without what would command a terminal."""
-    return "".join(each if each.isprintable() else "\ufffd" for each in text)
+    return "".join(each if each.isprintable() or each == "\t" else "\ufffd" for each in text)
 
 
 def aligned(rows: Sequence[Sequence[Text | str]]) -> list[Text]:

@@ -6,9 +6,10 @@ import anyio
 from rich.text import Text
 
 from aiowfm.cli import texts
+from aiowfm.cli.loading import EngineArgument
 from aiowfm.cli.logs import LogLevel, LogLevelOption, log_to_stderr
 from aiowfm.cli.opening import loaded, refused_in_a_line
-from aiowfm.cli.options import EngineArgument, ServerOption
+from aiowfm.cli.options import ServerOption
 from aiowfm.definitions import has_callbacks
 from aiowfm.engine import Engine
 from aiowfm.errors import ConfigError

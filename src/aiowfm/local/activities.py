@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from aiowfm.asl.payload import Payload
+from aiowfm.idling import idling
 from aiowfm.local.arns import Arns, checked_arn, checked_name
 from aiowfm.local.errors import ServiceError
 from aiowfm.local.storage.store import Store
@@ -138,7 +139,8 @@ class Activities:
         self.hand_out(arn)
         if poll.answer.done():
             return poll.answer.result()
-        end = loop.call_later(LONG_POLL_SECONDS, activity.give_up, poll)
+        with idling():
+            end = loop.call_later(LONG_POLL_SECONDS, activity.give_up, poll)
         try:
             return await poll.answer
         except BaseException:

@@ -6,7 +6,7 @@ import asyncio
 import functools
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import get_args
 
@@ -16,11 +16,12 @@ from aiowfm import ports
 from aiowfm.errors import ConfigError, EngineStateError
 from aiowfm.local import histories
 from aiowfm.local.callbacks import LocalCallbackStorage
-from aiowfm.local.errors import ServiceError, translated
+from aiowfm.local.errors import translated
 from aiowfm.local.retention import DEFAULT_SECONDS
 from aiowfm.local.runs import shown
 from aiowfm.local.searches import LocalSearch, of_machine
 from aiowfm.local.service import Service
+from aiowfm.local.state_machines import LocalMachineVersions, LocalStateMachines
 from aiowfm.local.storage.database import MEMORY, Database, Durability
 from aiowfm.local.tokens import TaskId
 from aiowfm.names import ActivityArn, ExecutionArn, StateMachineArn
@@ -134,23 +135,28 @@ class LocalBackend:
 
 
 class OpenLocalBackend:
-    """A local backend in use."""
+    """A local backend in use.
+
+    Attributes:
+        service: What it is made of.
+    """
 
     def __init__(self, service: Service) -> None:
         self.tasks = LocalTasks(service)
         self.reporter = self.tasks
         self.activities = LocalActivities(service)
         self.state_machines = LocalStateMachines(service)
+        self.machine_versions = LocalMachineVersions(service)
         self.executions = LocalExecutions(service)
         self.search = LocalSearch(service)
         self.recalls = LocalRecalls(service)
-        self._service = service
+        self.service = service
 
     def callbacks(self, name: str) -> LocalCallbackStorage:
-        return LocalCallbackStorage(self._service, name)
+        return LocalCallbackStorage(self.service, name)
 
     def now(self) -> float:
-        return self._service.now()
+        return self.service.now()
 
 
 class LocalTasks:
@@ -212,52 +218,6 @@ class LocalActivities:
 
     async def arn(self, name: str) -> ActivityArn:
         return self._service.activities.arn(name)
-
-
-class LocalStateMachines:
-    """State machines by name."""
-
-    def __init__(self, service: Service) -> None:
-        self._service = service
-
-    async def arn(self, name: str) -> StateMachineArn:
-        return self._service.machines.arn(name)
-
-    async def find(self, name: str) -> ports.StateMachine | None:
-        try:
-            machine = self._service.describe_state_machine(self._service.machines.arn(name))
-        except ServiceError:
-            return None
-        return ports.StateMachine(
-            arn=machine.arn, definition=machine.revision.text, tags=dict(machine.tags)
-        )
-
-    async def create(
-        self, name: str, definition: str, tags: Mapping[str, str], *, publish: bool
-    ) -> StateMachineArn:
-        with translated("CreateStateMachine"):
-            return await self._service.create_state_machine(
-                name, definition, self._service.role_arn, tags, publish=publish
-            )
-
-    async def update(
-        self, arn: StateMachineArn, definition: str, tags: Mapping[str, str]
-    ) -> StateMachineArn:
-        with translated("UpdateStateMachine"):
-            version = await self._service.update_state_machine(
-                arn, definition, self._service.role_arn, publish=True
-            )
-            await self._service.tag_resource(arn, tags)
-            return version
-
-    async def newest_version(self, arn: StateMachineArn) -> StateMachineArn | None:
-        with translated("ListStateMachineVersions"):
-            machine = self._service.describe_state_machine(arn)
-        number = machine.newest_version
-        return StateMachineArn(f"{machine.arn}:{number}") if number else None
-
-    async def names(self, prefix: str) -> Sequence[str]:
-        return [name for name in self._service.machines.names() if name.startswith(prefix)]
 
 
 class LocalExecutions:

@@ -1,0 +1,1 @@
+"""Orders that a person approves: one workflow, served with FastAPI and with aiohttp."""
