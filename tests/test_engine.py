@@ -533,3 +533,17 @@ def test_signals_stop_an_engine_that_runs_forever(signals: int) -> None:
                 process.send_signal(signal.SIGINT)
         assert process.stdout.read() == "ended\nstopped stopped\n"
     assert process.returncode == 0
+
+
+async def test_another_backend_may_be_set_while_it_is_stopped(tmp_path: Path) -> None:
+    engine = Engine(app="a", environment="b", definitions=WAIT)
+    file = LocalBackend(tmp_path / "workflows.db")
+    for backend in (engine.backend, file):
+        engine.backend = backend
+        async with engine:
+            workflow = await engine.start_workflow("flow")
+            assert [each.id async for each in engine.list_workflows()] == [workflow.id]
+            with pytest.raises(EngineStateError, match="the engine is running, not stopped"):
+                engine.backend = LocalBackend()
+            assert engine.backend is backend
+    assert file.path == str(tmp_path / "workflows.db")

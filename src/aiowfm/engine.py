@@ -131,7 +131,13 @@ class Engine(WorkflowCalls):
 
     @property
     def backend(self) -> Backend:
+        """Where workflows run; another may be set while the engine is stopped."""
         return self._backend
+
+    @backend.setter
+    def backend(self, backend: Backend) -> None:
+        self._lifecycle.require_stopped("setting another backend")
+        self._backend = backend
 
     # Handlers and definitions.
 

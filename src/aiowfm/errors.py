@@ -3,6 +3,7 @@
 AiowfmError
   UsageError                  the program is wrong: fix the code
     ConfigError  HandlerTypeError (also TypeError)
+      FileInUseError          .path
     DuplicateTaskError (also ValueError)  EngineStateError (also RuntimeError)
   DefinitionError             .problems
     DefinitionChangedError    .diff
@@ -38,6 +39,18 @@ class UsageError(AiowfmError):
 
 class ConfigError(UsageError):
     """An option of the engine or of a backend is missing or not usable."""
+
+
+class FileInUseError(ConfigError):
+    """A file of `LocalBackend` has another owner; it takes one process at a time.
+
+    Attributes:
+        path: The file.
+    """
+
+    def __init__(self, path: str, message: str) -> None:
+        self.path = path
+        super().__init__(message)
 
 
 class HandlerTypeError(UsageError, TypeError):

@@ -15,7 +15,7 @@ import anyio.lowlevel
 import pytest
 
 from aiowfm import LocalBackend
-from aiowfm.errors import ConfigError
+from aiowfm.errors import ConfigError, FileInUseError
 from aiowfm.executions import Search
 from aiowfm.local.errors import ServiceError
 from aiowfm.local.service import Service
@@ -454,7 +454,7 @@ async def test_a_copy_made_at_any_moment_goes_on_to_the_same_end(
 
 async def test_a_second_owner_is_told_who_the_first_is(opened: Open) -> None:
     async with opened():
-        with pytest.raises(ConfigError, match=r"in use by process \d+ on .+ since 20"):
+        with pytest.raises(FileInUseError, match=r"in use by process \d+ on .+ since 20"):
             async with opened():
                 pass
     async with opened():

@@ -80,9 +80,10 @@ def _of_the_program(doing: str) -> Iterator[None]:
         frames = traceback.extract_tb(exc.__traceback__)
         # Python's own parts, such as `<frozen os>`, are no place to look.
         last = next((each for each in reversed(frames) if each.filename[:1] != "<"), frames[-1])
-        raise NoEngineError(
-            f"{doing} failed: {type(exc).__name__}: {exc} ({last.filename}:{last.lineno})"
-        ) from exc
+        where = f" ({last.filename}:{last.lineno})"
+        if isinstance(exc, SyntaxError):
+            where = ""  # it says where itself, and the traceback ends in importlib
+        raise NoEngineError(f"{doing} failed: {type(exc).__name__}: {exc}{where}") from exc
 
 
 def _engine(found: object, place: str) -> Engine:

@@ -14,6 +14,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
+from aiowfm.cli.texts import printable
 from aiowfm.definitions.document import MAX_TEXT_BYTES
 from aiowfm.errors import Problem
 
@@ -93,10 +94,10 @@ def _text(problem: Problem) -> Text:
         place += [] if problem.column is None else [str(problem.column)]
     style = _STYLES[problem.severity]
     text = Text()
-    text.append(_printable(":".join(place)) + ": ", "bold")
-    text.append(f"{_printable(problem.where)}: " if problem.where else "")
+    text.append(printable(":".join(place)) + ": ", "bold")
+    text.append(f"{printable(problem.where)}: " if problem.where else "")
     text.append(f"{problem.severity}: ", style)
-    text.append(_printable(problem.message))
+    text.append(printable(problem.message))
     if problem.file is not None and problem.line is not None and problem.column is not None:
         lines = _lines(problem.file)
         if problem.line <= len(lines):
@@ -129,15 +130,10 @@ def _cut(line: str, column: int) -> tuple[str, str, int]:
     start = column - _BEFORE if column > _SHOWN - 20 else 0
     end = start + _SHOWN
     left, right = "…" if start else "", "…" if len(line) > end else ""
-    before = left + _printable(line[start:column])
-    after = _printable(line[column:end].rstrip())
+    before = left + printable(line[start:column])
+    after = printable(line[column:end].rstrip())
     length = min(cell_len(found[0]) if found else 1, max(cell_len(after), 1))
     return before + after + right, before, length
-
-
-def _printable(text: str) -> str:
-    """*text* without what would command a terminal."""
-    return "".join(each if each.isprintable() or each == "\t" else "\ufffd" for each in text)
 
 
 def _summary(problems: Sequence[Problem], files: int, workflows: int) -> Text:

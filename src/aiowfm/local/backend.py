@@ -92,6 +92,16 @@ class LocalBackend:
         """Whether opening it makes no file."""
         return not self._database.is_file or os.path.exists(self._database.path)
 
+    @property
+    def path(self) -> str | None:
+        """The file; None: in memory."""
+        return self._database.path if self._database.is_file else None
+
+    @property
+    def service(self) -> Service:
+        """What it embeds, while it is open."""
+        return self._service
+
     @asynccontextmanager
     async def open(self, *, max_polls: int) -> AsyncIterator[OpenLocalBackend]:
         """Open it on the running loop; *max_polls* does not matter here.

@@ -23,12 +23,13 @@ MAX_BODY_BYTES = 4 * 1024 * 1024
 _LARGE_BODY_BYTES = 100_000
 
 
-def application(service: Service) -> web.Application:
-    """An application that offers *service* to AWS clients.
+def application(service: Service, *routes: web.AbstractRouteDef) -> web.Application:
+    """An application that offers *service* to AWS clients, and has *routes* to something else.
 
     Its runner must cancel the handlers of clients that are gone.
     """
     made = web.Application(client_max_size=MAX_BODY_BYTES)
+    made.router.add_routes(routes)
     made.router.add_route("*", "/{path:.*}", _Endpoint(service).handle)
     return made
 

@@ -37,25 +37,36 @@ async def serve(
     Raises:
         OSError: It cannot listen there.
     """
+    async with service.running():
+        await listen(service, host, port, task_status=task_status)
+
+
+async def listen(
+    service: Service,
+    host: str,
+    port: int,
+    *routes: web.AbstractRouteDef,
+    task_status: TaskStatus[str] = anyio.TASK_STATUS_IGNORED,
+) -> None:
+    """As `serve`, for a service that is run by others, beside *routes* to something else."""
     runner = web.AppRunner(
-        application(service),
+        application(service, *routes),
         logger=_protocol_log(),
         access_log=None,
         handler_cancellation=True,
         keepalive_timeout=_KEEP_ALIVE_SECONDS,
         shutdown_timeout=GRACE_SECONDS,
     )
-    async with service.running():
-        try:
-            await runner.setup()
-            await web.TCPSite(runner, host, port).start()
-            task_status.started(_url(runner, host))
-            await anyio.sleep_forever()
-        finally:
-            for activity in service.activities.all():
-                activity.send_home()
-            with anyio.CancelScope(shield=True):
-                await runner.cleanup()
+    try:
+        await runner.setup()
+        await web.TCPSite(runner, host, port).start()
+        task_status.started(_url(runner, host))
+        await anyio.sleep_forever()
+    finally:
+        for activity in service.activities.all():
+            activity.send_home()
+        with anyio.CancelScope(shield=True):
+            await runner.cleanup()
 
 
 def _protocol_log() -> logging.Logger:

@@ -16,7 +16,7 @@ from typing import Final, Literal, TypeVar
 
 import anyio
 
-from aiowfm.errors import ConfigError
+from aiowfm.errors import ConfigError, FileInUseError
 from aiowfm.local.storage import schema
 
 Durability = Literal["none", "commit", "fsync"]
@@ -173,7 +173,10 @@ class Database:
     def _unusable(self, error: sqlite3.Error) -> ConfigError:
         name = getattr(error, "sqlite_errorname", "")
         if name.startswith("SQLITE_BUSY") or name.startswith("SQLITE_LOCKED"):
-            return self._refused(f"it is in use by {self._owner()}; a file has one owner at a time")
+            refused = self._refused(
+                f"it is in use by {self._owner()}; a file has one owner at a time"
+            )
+            return FileInUseError(self.path, str(refused))
         if name.startswith("SQLITE_NOTADB"):
             return self._refused("it is not a SQLite file")
         is_closed = self.is_file and os.path.exists(self.path) and not os.access(self.path, os.W_OK)

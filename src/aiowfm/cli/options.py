@@ -1,0 +1,123 @@
+"""Arguments and options that several commands have."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from aiowfm.asl.payload import JsonValue
+
+IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The id of a workflow.")]
+KeyArgument = Annotated[str, typer.Argument(metavar="KEY", help="The key of a callback task.")]
+ServerOption = Annotated[
+    str | None,
+    typer.Option(
+        "--server",
+        metavar="URL",
+        envvar="AIOWFM_SERVER",
+        help="Where `aiowfm serve` or `aiowfm dev` listens; used in place of the engine's own"
+        " backend.",
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+TimeoutOption = Annotated[
+    float | None,
+    typer.Option("--timeout", min=0, metavar="SECONDS", help="Wait no longer; ends with 6."),
+]
+WorkerOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--worker/--no-worker",
+        help="Whether to handle tasks here, too; unless said, where the backend is a"
+        " LocalBackend, of which this process is the only one meanwhile.",
+        show_default=False,
+    ),
+]
+
+# What many workflows are chosen by.
+SinceOption = Annotated[
+    str | None,
+    typer.Option(
+        "--since",
+        metavar="TIME",
+        help="Started since then: 2026-05-01, 2026-05-01T09:30+02:00, or 90s, 30m, 12h, 7d ago.",
+    ),
+]
+IdPrefixOption = Annotated[
+    str | None,
+    typer.Option("--id-prefix", metavar="TEXT", help="Whose ids begin so (LocalBackend alone)."),
+]
+TagOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--tag",
+        metavar="KEY=VALUE",
+        help="Of definitions with this default tag (LocalBackend alone); may be repeated.",
+    ),
+]
+ErrorOption = Annotated[
+    str | None,
+    typer.Option("--error", metavar="NAME", help="That failed with it (LocalBackend alone)."),
+]
+
+_AGO = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+def json_of(text: str, hint: str) -> JsonValue:
+    """The value of an option: JSON, `@file` with JSON, or `-` for what comes in.
+
+    Args:
+        text: The option's.
+        hint: Its name, for what is said of a value that is not JSON.
+    """
+    place = ""
+    if text == "-":
+        text, place = sys.stdin.read(), "standard input: "
+    elif text.startswith("@"):
+        place = f"{text[1:]}: "
+        try:
+            text = Path(text[1:]).read_text(encoding="utf-8-sig")
+        except (OSError, UnicodeError) as exc:
+            reason = exc.strerror if isinstance(exc, OSError) else "it is not UTF-8"
+            raise typer.BadParameter(f"{place}{reason}", param_hint=hint) from exc
+    try:
+        value: JsonValue = json.loads(text, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as exc:
+        raise typer.BadParameter(f"{place}not JSON: {exc}", param_hint=hint) from exc
+    return value
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a number of JSON")
+
+
+def since_of(text: str | None) -> datetime | None:
+    """The instant of `--since`; without a zone it is local time."""
+    if text is None:
+        return None
+    if ago := _AGO.fullmatch(text):
+        return datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: float(ago[1])})
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError) as exc:
+        raise typer.BadParameter(
+            f"{text!r} is neither a time like 2026-05-01T09:30 nor like 12h", param_hint="--since"
+        ) from exc
+
+
+def tags_of(texts: list[str] | None) -> dict[str, str]:
+    """The tags of `--tag`."""
+    tags = {}
+    for text in texts or ():
+        key, equals, value = text.partition("=")
+        if not (key and equals):
+            raise typer.BadParameter(f"{text!r} is not KEY=VALUE", param_hint="--tag")
+        tags[key] = value
+    return tags
