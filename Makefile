@@ -4,7 +4,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run approval test test-fast test-faults lint types format clean
+.PHONY: run approval docs test test-fast test-faults lint types format clean
 
 run: .venv/.ready
 	$(BIN)/python -m examples.orders
@@ -12,6 +12,10 @@ run: .venv/.ready
 # Orders over HTTP that wait for somebody's approval; prints what to try.
 approval: .venv/.ready
 	$(BIN)/python -m examples.approval
+
+# The documentation as a site, in build/site; a warning is an error.
+docs: .venv-docs/.ready
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet --strict
 
 test: .venv/.ready .venv-aws/.ready .venv-awscli/.ready lint types
 	$(BIN)/pytest
@@ -35,7 +39,7 @@ format: .venv/.ready
 	$(BIN)/ruff format
 
 clean:
-	rm -rf .venv .venv-aws .venv-awscli .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-aws .venv-awscli .venv-docs build .mypy_cache .pytest_cache .ruff_cache
 
 .venv/.ready: pyproject.toml requirements/dev.txt
 	$(PYTHON) -m venv .venv
@@ -53,4 +57,10 @@ clean:
 .venv-awscli/.ready: requirements/awscli.txt
 	$(PYTHON) -m venv .venv-awscli
 	.venv-awscli/bin/pip install --quiet --requirement requirements/awscli.txt
+	touch $@
+
+# The documentation's tools have nothing to do with what they document.
+.venv-docs/.ready: requirements/docs.txt
+	$(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/pip install --quiet --requirement requirements/docs.txt
 	touch $@
