@@ -15,7 +15,7 @@ approval: .venv/.ready
 
 # The documentation as a site, in build/site; a warning is an error.
 docs: .venv-docs/.ready
-	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet --strict
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict
 
 test: .venv/.ready .venv-aws/.ready .venv-awscli/.ready lint types
 	$(BIN)/pytest

@@ -27,7 +27,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add a page for each text and each example."""
     for name, uri in TEXTS.items():
         text = (ROOT / name).read_text()
-        files.append(File.generated(config, uri, content=text if name != "LICENSE" else _plain(text)))
+        files.append(
+            File.generated(config, uri, content=text if name != "LICENSE" else _plain(text))
+        )
     for folder in _examples():
         text = "\n".join(_example(folder))
         files.append(File.generated(config, f"examples/{folder.name}.md", content=text))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -24,9 +25,7 @@ def test_json_is_json(block: Block) -> None:
 
 
 @pytest.mark.parametrize("block", all_blocks("yaml"), ids=str)
-def test_definitions_can_be_loaded(
-    block: Block, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_definitions_can_be_loaded(block: Block, caplog: pytest.LogCaptureFixture) -> None:
     definitions.check(block.text)
     assert caplog.messages == []
 
@@ -49,5 +48,5 @@ def test_commands_exist_and_take_what_they_are_given(block: Block) -> None:
     ],
     ids=lambda each: each.name,
 )
-async def test_parts_of_programs_run(document: object, tmp_path: object) -> None:
-    await run_fragments(document, tmp_path)  # type: ignore[arg-type]
+async def test_parts_of_programs_run(document: Path, tmp_path: Path) -> None:
+    await run_fragments(document, tmp_path)

@@ -18,9 +18,9 @@ from aiowfm import Engine
 from aiowfm.aws.token_items import LISTED, result_item, wait_item
 from aiowfm.definitions import CompilerOptions, compile_definition
 from aiowfm.waits import Acceptance, Delivery, Fence, Owner, TaskToken, Wait, WaitStatus
+from tests.docs.blocks import DOCUMENTS
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
 CALLBACKS = ROOT / "docs" / "callbacks.md"
 PATIENCE_SECONDS = 15
 

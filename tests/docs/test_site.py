@@ -1,0 +1,35 @@
+"""What the site lacks would be missed by readers only: its reference, and its order of pages."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from ruamel.yaml import YAML
+
+import aiowfm
+from tests.docs.blocks import ROOT
+
+_DIRECTIVE = re.compile(r"^::: aiowfm\.(\w+)$", re.MULTILINE)
+
+
+def test_the_reference_has_every_public_name_once() -> None:
+    pages = sorted((ROOT / "docs" / "reference").glob("*.md"))
+    listed = [name for page in pages for name in _DIRECTIVE.findall(page.read_text())]
+    assert sorted(listed) == aiowfm.__all__
+
+
+def test_every_example_is_in_the_table_of_contents() -> None:
+    listed = set(_pages(YAML(typ="safe").load(ROOT / "mkdocs.yml")["nav"]))
+    examples = {each.parent.name for each in (ROOT / "examples").glob("*/__init__.py")}
+    assert {f"examples/{name}.md" for name in examples} <= listed
+
+
+def _pages(entries: list[Any]) -> Iterator[str]:
+    for entry in entries:
+        value = next(iter(entry.values())) if isinstance(entry, dict) else entry
+        if isinstance(value, str):
+            yield value
+        else:
+            yield from _pages(value)
