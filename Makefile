@@ -1,17 +1,37 @@
-# `make run`, `make approval` and `make test` need only python3 (3.11 or newer) and make; each
-# sets itself up.
+# Everything here needs only python3 (3.11 or newer) and make, and sets itself up.
 
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run approval docs test test-fast test-faults lint types format clean
+.PHONY: hello run approval media nightly saga anywhere docs test test-fast test-faults lint types format clean
 
+# The smallest program: two tasks, one after the other.
+hello: .venv/.ready
+	$(BIN)/python -m examples.hello
+
+# Ten orders through a shop, live in the terminal.
 run: .venv/.ready
 	$(BIN)/python -m examples.orders
 
 # Orders over HTTP that wait for somebody's approval; prints what to try.
 approval: .venv/.ready
 	$(BIN)/python -m examples.approval
+
+# A film in five renditions, with progress and a coder that stands still.
+media: .venv/.ready
+	$(BIN)/python -m examples.media
+
+# Ten thousand accounts through a distributed Map.
+nightly: .venv/.ready
+	$(BIN)/python -m examples.nightly
+
+# Trips that are booked in three places, or in none.
+saga: .venv/.ready
+	$(BIN)/python -m examples.saga
+
+# In memory, in a file or on AWS, as AIOWFM_* variables say.
+anywhere: .venv/.ready
+	$(BIN)/python -m examples.anywhere
 
 # The documentation as a site, in build/site; a warning is an error.
 docs: .venv-docs/.ready
