@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: hello run approval media nightly saga anywhere docs test test-fast test-faults lint types format clean
+.PHONY: hello run approval media nightly saga anywhere docs test test-fast test-faults test-package lint types format clean
 
 # The smallest program: two tasks, one after the other.
 hello: .venv/.ready
@@ -47,6 +47,10 @@ test-fast: .venv/.ready
 test-faults: .venv/.ready .venv-aws/.ready
 	AIOWFM_FAULT_WORKFLOWS=2000 $(BIN)/pytest -s -m "slow" tests/faults
 
+# The wheel in new environments, with the newest and the oldest dependencies; downloads them.
+test-package: .venv/.ready .venv-package/.ready
+	$(BIN)/pytest -m "long" tests/package
+
 lint: .venv/.ready
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -59,7 +63,7 @@ format: .venv/.ready
 	$(BIN)/ruff format
 
 clean:
-	rm -rf .venv .venv-aws .venv-awscli .venv-docs build .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-aws .venv-awscli .venv-docs .venv-package build .mypy_cache .pytest_cache .ruff_cache
 
 .venv/.ready: pyproject.toml requirements/dev.txt
 	$(PYTHON) -m venv .venv
@@ -83,4 +87,10 @@ clean:
 .venv-docs/.ready: requirements/docs.txt
 	$(PYTHON) -m venv .venv-docs
 	.venv-docs/bin/pip install --quiet --requirement requirements/docs.txt
+	touch $@
+
+# Only tests of the package install packages.
+.venv-package/.ready: requirements/package.txt
+	$(PYTHON) -m venv .venv-package
+	.venv-package/bin/pip install --quiet --requirement requirements/package.txt
 	touch $@
