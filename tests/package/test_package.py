@@ -112,7 +112,8 @@ def _install(python: str, wheel: Path, resolution: str, folder: Path) -> None:
     A wheel's own dependencies are not direct ones, so they are resolved from the project first.
     """
     versions = folder / "versions.txt"
-    resolved = ["--resolution", resolution, "--all-extras", "--output-file", versions]
+    resolved: list[str | Path] = ["--resolution", resolution]
+    resolved += ["--all-extras", "--output-file", versions]
     _uv(["pip", "compile", "--python", python, *resolved, ROOT / "pyproject.toml"])
     pins = (ROOT / "requirements" / "dev.txt").read_text().splitlines()
     tools = [pin for pin in pins if pin.partition("==")[0] in NEEDED_BY_TESTS]
