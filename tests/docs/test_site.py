@@ -26,6 +26,13 @@ def test_every_example_is_in_the_table_of_contents() -> None:
     assert {f"examples/{name}.md" for name in examples} <= listed
 
 
+def test_the_picture_of_the_architecture_has_every_room() -> None:
+    picture = (ROOT / "docs" / "architecture.svg").read_text()
+    drawn = set(re.findall(r"[a-z]+(?=[ ·<])", picture))
+    rooms = {each.parent.name for each in (ROOT / "src" / "aiowfm").glob("*/__init__.py")}
+    assert rooms <= drawn
+
+
 def _pages(entries: list[Any]) -> Iterator[str]:
     for entry in entries:
         value = next(iter(entry.values())) if isinstance(entry, dict) else entry
