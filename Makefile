@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: hello run approval media nightly saga anywhere docs test test-fast test-faults test-package lint types format clean
+.PHONY: hello run approval media nightly saga anywhere docs picture test test-fast test-faults test-package lint types format clean
 
 # The smallest program: two tasks, one after the other.
 hello: .venv/.ready
@@ -36,6 +36,10 @@ anywhere: .venv/.ready
 # The documentation as a site, in build/site; a warning is an error.
 docs: .venv-docs/.ready
 	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict
+
+# The picture of the README, made anew.
+picture: .venv/.ready
+	$(BIN)/python -m docs.picture
 
 test: .venv/.ready .venv-aws/.ready .venv-awscli/.ready lint types
 	$(BIN)/pytest

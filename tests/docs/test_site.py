@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
 from ruamel.yaml import YAML
 
 import aiowfm
@@ -31,6 +33,12 @@ def test_the_picture_of_the_architecture_has_every_room() -> None:
     drawn = set(re.findall(r"[a-z]+(?=[ ·<])", picture))
     rooms = {each.parent.name for each in (ROOT / "src" / "aiowfm").glob("*/__init__.py")}
     assert rooms <= drawn
+
+
+@pytest.mark.slow
+def test_the_picture_of_the_readme_shows_what_the_example_does() -> None:
+    picture = importlib.import_module("docs.picture")
+    assert picture.PICTURE.read_text(encoding="utf-8") == picture.drawn(), "run `make picture`"
 
 
 def _pages(entries: list[Any]) -> Iterator[str]:
