@@ -42,7 +42,6 @@ class Model(BaseModel):
 
     model_config = ConfigDict(
         alias_generator=to_pascal,
-        defer_build=True,  # when a definition is loaded, not when aiowfm is imported
         extra="forbid",
         frozen=True,
         ignored_types=(cached_property,),
@@ -341,3 +340,6 @@ STATE_TYPES: Mapping[str, type[State]] = {
     "Parallel": ParallelState,
     "Map": MapState,
 }
+
+ParallelState.model_rebuild()
+MapState.model_rebuild()
