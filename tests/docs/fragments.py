@@ -13,6 +13,7 @@ import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, chdir, contextmanager, nullcontext
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import CodeType, SimpleNamespace
 from typing import Any
@@ -40,6 +41,7 @@ DEFINITIONS = """
         End: true
 """
 KEY = "o-17"
+ID = f"dev--order--0--charge--{KEY}"
 LIMIT_SECONDS = 15
 HANDLES_ITS_LIFE = ("engine.start(", "async with engine", "run_forever", "lifespan")
 
@@ -80,6 +82,8 @@ async def _run(block: Block, names: dict[str, Any], backend: LocalBackend) -> No
     elif code.co_flags & inspect.CO_COROUTINE:
         async with engine:
             await _until_waiting(engine)
+            if ".resume_workflow(" in block.text:  # of one that has ended
+                await engine.cancel_workflow(ID)
             await _execute(code, names)
     elif block.text.startswith("raise "):
         with pytest.raises(TaskError):
@@ -177,9 +181,13 @@ def _settings() -> dict[str, Any]:
         "Receipt": Receipt,
         "asynccontextmanager": asynccontextmanager,
         "audit": SimpleNamespace(entry=lambda *_: nullcontext()),
+        "id": ID,
         "key": KEY,
         "logging": logging,
+        "noon": datetime.now(UTC),
         "order": {"id": "o-18"},
+        "orders": [{"id": "o-19"}, {"id": "o-20"}],
         "own_lifespan": _own_lifespan,
         "trace": trace,
+        "yesterday": datetime.now(UTC) - timedelta(days=1),
     }

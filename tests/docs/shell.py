@@ -15,7 +15,9 @@ from aiowfm.cli.app import app
 from tests.docs.blocks import ROOT
 
 # Not ours, and not looked into.
-OF_OTHERS = frozenset({"cd", "curl", "docker", "export", "git", "kubectl", "mkdir", "sqlite3"})
+OF_OTHERS = frozenset(
+    {"cd", "curl", "docker", "dot", "export", "git", "kubectl", "mkdir", "sqlite3"}
+)
 
 _TARGET = re.compile(r"^([\w-]+):", re.MULTILINE)
 _VARIABLE = re.compile(r"^[A-Z_0-9]+=")
