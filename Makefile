@@ -49,7 +49,7 @@ test-fast: .venv/.ready
 
 # Thousands of workflows while requests fail and workers are killed; says how it went.
 test-faults: .venv/.ready .venv-aws/.ready
-	AIOWFM_FAULT_WORKFLOWS=2000 $(BIN)/pytest -s -m "slow" tests/faults
+	AIOWFM_FAULT_WORKFLOWS=2000 AIOWFM_FAULT_CALLBACKS=1000 $(BIN)/pytest -s -m "slow" tests/faults
 
 # The wheel in new environments, with the newest and the oldest dependencies; downloads them.
 test-package: .venv/.ready .venv-package/.ready

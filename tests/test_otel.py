@@ -188,9 +188,10 @@ async def test_a_result_that_nobody_takes_is_no_success(telemetry: Telemetry) ->
     @telemetry.engine.task("work", heartbeat="manual")
     async def work(ctx: TaskContext) -> None:
         began.set()
-        await go_on.wait()
-        with pytest.raises(TaskTokenExpiredError):
-            await ctx.heartbeat()
+        with anyio.CancelScope(shield=True):
+            await go_on.wait()
+            with pytest.raises(TaskTokenExpiredError):
+                await ctx.heartbeat()
         ended.set()
 
     async with telemetry.engine:

@@ -22,7 +22,7 @@ GROUND = "the module files beside the rooms"
 FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"asl"}),
     frozenset({GROUND}),
-    frozenset({"aws", "local", "definitions", "tasks"}),
+    frozenset({"aws", "local", "definitions", "graphs", "tasks"}),
     frozenset({"workflows", "worker", "callbacks"}),
     frozenset({"assembly", "environment", "otel"}),
     frozenset({"engine"}),

@@ -38,6 +38,7 @@ from aiowfm.errors import (
     UsageError,
     WorkflowExistsError,
     WorkflowNotFoundError,
+    WorkflowNotResumableError,
 )
 from aiowfm.lifecycle import EngineState
 from aiowfm.local import LocalBackend
@@ -45,13 +46,25 @@ from aiowfm.ports import Backend
 from aiowfm.tasks import CallNext, CancelReason, Middleware, TaskContext, current_task
 from aiowfm.waits import Acceptance, Delivery, WaitStatus
 from aiowfm.worker.statistics import TaskStats
-from aiowfm.workflows import Workflow, WorkflowStatus
+from aiowfm.workflows import (
+    Attempt,
+    Cause,
+    Change,
+    DeploymentPlan,
+    Job,
+    MachineChange,
+    Repair,
+    ResourceChange,
+    Workflow,
+    WorkflowStatus,
+)
 
 __all__ = [
     "Acceptance",
     "AcceptedResult",
     "AccessDeniedError",
     "AiowfmError",
+    "Attempt",
     "AwsBackend",
     "Backend",
     "BackendError",
@@ -61,10 +74,13 @@ __all__ = [
     "CallbackStats",
     "CallbackTask",
     "CancelReason",
+    "Cause",
+    "Change",
     "ConfigError",
     "DefinitionChangedError",
     "DefinitionError",
     "Delivery",
+    "DeploymentPlan",
     "DuplicateTaskError",
     "Engine",
     "EngineConfig",
@@ -76,13 +92,17 @@ __all__ = [
     "Finalizer",
     "HandlerTypeError",
     "InvalidLinkError",
+    "Job",
     "LocalBackend",
+    "MachineChange",
     "Middleware",
     "NotFoundError",
     "NotJsonError",
     "PayloadError",
     "PayloadTooLargeError",
     "Problem",
+    "Repair",
+    "ResourceChange",
     "TaskContext",
     "TaskError",
     "TaskStats",
@@ -95,6 +115,7 @@ __all__ = [
     "WorkflowDefinition",
     "WorkflowExistsError",
     "WorkflowNotFoundError",
+    "WorkflowNotResumableError",
     "WorkflowStatus",
     "current_task",
 ]

@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from aiowfm.callbacks import Callbacks, CallbackStats
 from aiowfm.config import EngineConfig
 from aiowfm.definitions import (
-    CALLBACK_RESOURCE,
     CompilerOptions,
     DefinitionRegistry,
     has_callbacks,
     least_heartbeats,
-    resource_names,
+    own_tasks,
 )
-from aiowfm.names import ActivityArn
+from aiowfm.names import ActivityArn, callbacks_name
 from aiowfm.ports import Activities, Backend, OpenBackend
 from aiowfm.tasks.middleware import Middleware
 from aiowfm.tasks.registry import TaskRegistry
 from aiowfm.worker.activities import provisioned
 from aiowfm.worker.statistics import TaskStats
 from aiowfm.worker.worker import Worker, most_polls
-from aiowfm.workflows import Deployments, Listing, Workflows
+from aiowfm.workflows import (
+    Comparison,
+    DeploymentPlan,
+    Deployments,
+    Listing,
+    Owners,
+    Rollout,
+    Workflows,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,12 +69,15 @@ class Assembly:
     middlewares: Sequence[Middleware]
 
     @asynccontextmanager
-    async def opened(self, backend: Backend, *, works: bool) -> AsyncIterator[Parts]:
+    async def opened(
+        self, backend: Backend, *, works: bool, deploys: bool = False
+    ) -> AsyncIterator[Parts]:
         """The parts on *backend*, which is open for as long; what they need is provisioned.
 
         Args:
             backend: Where they are.
             works: Whether tasks are handled and the queue of callbacks is read.
+            deploys: Whether state machines are provisioned too, and not only when needed.
         """
         polls = most_polls(self.handlers, self.config) if works else 0
         async with backend.open(max_polls=polls) as opened:
@@ -76,32 +86,84 @@ class Assembly:
             callbacks = Callbacks(opened, config=self.config, consumes=works)
             if any(map(has_callbacks, self.definitions.values())):
                 await callbacks.prepare()
-            workflows = self._workflows(opened, arns, callbacks)
+            deployments = self._deployments(opened, arns, callbacks.prepare, self.config)
+            if deploys:
+                await deployments.ready_all(self.definitions.values())
+            workflows = self._workflows(opened, deployments)
             yield Parts(workflows, self._worker(opened, arns, works), callbacks)
+
+    async def deployed(
+        self, backend: Backend, plan: DeploymentPlan | None, *, dry_run: bool
+    ) -> DeploymentPlan:
+        """Carry out *plan*, or one that is made for what is there; see `Engine.deploy`."""
+        config = self.config.model_copy(update={"provision": "create"})
+        async with backend.open(max_polls=0) as opened:
+            names = {task: self.handlers.activity_name(task) for task in self._tasks(works=False)}
+            arns = {task: await opened.activities.arn(name) for task, name in names.items()}
+            storage = opened.callbacks(callbacks_name(config.environment, config.app))
+            deployments = self._deployments(opened, arns, storage.queue_url, config)
+            rollout = Rollout(
+                opened,
+                deployments,
+                config=config,
+                activities=names,
+                definitions=self.definitions.values(),
+            )
+            if plan is None:
+                plan = await rollout.plan()
+            if not dry_run:
+                await rollout.apply(plan)
+        return plan
+
+    def compiler_options(self) -> CompilerOptions:
+        """What is compiled into definitions."""
+        lost = (name for name, handler in self.handlers.items() if not handler.retry_lost)
+        return CompilerOptions(
+            envelope=self.config.envelope,
+            default_heartbeat=self.config.default_heartbeat,
+            default_retry=self.config.default_retry,
+            no_retry_tasks=frozenset(lost),
+        )
 
     def _tasks(self, works: bool) -> set[str]:
         """The tasks whose activities are needed: without a worker, those that others handle."""
         tasks = set(self.handlers)
         if not works:
             for definition in self.definitions.values():
-                tasks |= set(resource_names(definition)) - {CALLBACK_RESOURCE}
+                tasks |= own_tasks(definition)
         return tasks
 
-    def _workflows(
-        self, opened: OpenBackend, arns: Mapping[str, ActivityArn], callbacks: Callbacks
-    ) -> Workflows:
+    def _deployments(
+        self,
+        opened: OpenBackend,
+        arns: Mapping[str, ActivityArn],
+        queue_url: Callable[[], Awaitable[str]],
+        config: EngineConfig,
+    ) -> Deployments:
         tasks = {arn: task for task, arn in arns.items()}
-        deployments = Deployments(
-            opened.state_machines,
-            config=self.config,
+        comparison = Comparison(
+            config=config,
+            role_arn=opened.state_machines.role_arn,
             activity_arn=arns.__getitem__,
-            queue_url=callbacks.prepare,
             task_name=lambda arn: tasks.get(ActivityArn(arn), arn),
-            options=self._compiler_options(),
+            options=self.compiler_options(),
         )
+        return Deployments(
+            opened.state_machines,
+            opened.machine_versions,
+            config=config,
+            comparison=comparison,
+            queue_url=queue_url,
+            now=opened.now,
+        )
+
+    def _workflows(self, opened: OpenBackend, deployments: Deployments) -> Workflows:
+        owners = Owners(opened.state_machines, config=self.config)
         listing = Listing(
             opened.state_machines,
             opened.executions,
+            owners,
+            search=opened.search,
             config=self.config,
             find_definition=self.definitions.get,
         )
@@ -109,6 +171,7 @@ class Assembly:
             opened.executions,
             deployments,
             listing,
+            owners,
             config=self.config,
             find_definition=self.definitions.get,
         )
@@ -122,17 +185,9 @@ class Assembly:
             source=opened.tasks,
             reporter=opened.reporter,
             create_again=functools.partial(self._create_again, opened.activities),
-            heartbeat_seconds=least_heartbeats(definitions, self._compiler_options()),
+            heartbeat_seconds=least_heartbeats(definitions, self.compiler_options()),
             middlewares=tuple(self.middlewares),
-        )
-
-    def _compiler_options(self) -> CompilerOptions:
-        lost = (name for name, handler in self.handlers.items() if not handler.retry_lost)
-        return CompilerOptions(
-            envelope=self.config.envelope,
-            default_heartbeat=self.config.default_heartbeat,
-            default_retry=self.config.default_retry,
-            no_retry_tasks=frozenset(lost),
+            recalls=opened.recalls,
         )
 
     async def _create_again(self, activities: Activities, task: str) -> None:

@@ -37,6 +37,8 @@ class EngineConfig(BaseModel):
             (GetActivityTask, member `workerName`).
         provision: Whether missing activities and state machines are made
             (`create`), reported (`check`) or taken for granted (`none`).
+        keep_versions: How many published versions of a state machine are always kept, the
+            newest, where its definition may change in place.
         max_threads: Plain functions that run at once, each in a thread.
         envelope: Wrap each task's input so that its handler learns the workflow's id,
             the state and the attempt.
@@ -50,7 +52,8 @@ class EngineConfig(BaseModel):
             tasks that ran; 0: no warnings.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # One of them is a secret: errors must not show what was given.
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     app: str
     environment: str
@@ -62,12 +65,13 @@ class EngineConfig(BaseModel):
         default_factory=_default_worker_name
     )
     provision: Provision = "create"
+    keep_versions: Count = 10
     max_threads: Count = 40
     envelope: bool = True
     default_heartbeat: bool = True
     default_retry: bool = True
     grace_seconds: Seconds = 30
-    early_ttl_seconds: Seconds = 3600
+    early_ttl_seconds: Annotated[float, Field(gt=0)] = 3600
     link_secret: Annotated[SecretStr, Field(min_length=16)] | None = None
     max_lag_seconds: Seconds = 1
 
@@ -116,6 +120,7 @@ class EngineOptions(TypedDict, total=False):
     """The options of an engine that few programs set; `EngineConfig` explains them."""
 
     max_pollers: int
+    keep_versions: int
     max_threads: int
     envelope: bool
     default_heartbeat: bool

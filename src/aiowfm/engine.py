@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from functools import partial
 from types import TracebackType
 from typing import Self, TypeVar, Unpack
@@ -17,13 +16,17 @@ from aiowfm.assembly import Assembly, EngineStats, Parts
 from aiowfm.callbacks import Callbacks, Finalizer
 from aiowfm.config import EngineConfig, EngineOptions, Provision
 from aiowfm.definitions import (
+    CompilerOptions,
     DefinitionRegistry,
     DefinitionSources,
     WorkflowDefinition,
     check_for_engine,
+    has_callbacks,
+    problems_for_engine,
+    unused_tasks,
 )
-from aiowfm.errors import UsageError
-from aiowfm.lifecycle import EngineState, Life, Lifecycle
+from aiowfm.errors import Problem
+from aiowfm.lifecycle import EngineState, Life, Lifecycle, unwrapping
 from aiowfm.local import LocalBackend
 from aiowfm.names import activity_name
 from aiowfm.ports import Backend
@@ -31,16 +34,14 @@ from aiowfm.tasks.handlers import HeartbeatMode
 from aiowfm.tasks.middleware import Middleware, check_middleware
 from aiowfm.tasks.registry import TaskRegistry
 from aiowfm.worker.statistics import TaskStats
-from aiowfm.workflows import Workflow, Workflows, WorkflowStatus
+from aiowfm.workflows import DeploymentPlan, WorkflowCalls, Workflows
 
 Result = TypeVar("Result")
 HandlerT = TypeVar("HandlerT", bound=Callable[..., object])  # arity is checked at registration
 MiddlewareT = TypeVar("MiddlewareT", bound=Middleware)
 
-_NO_INPUT: dict[str, object] = {}
 
-
-class Engine:
+class Engine(WorkflowCalls):
     """Runs workflows: their definitions, their task handlers, and a backend to run on."""
 
     def __init__(
@@ -91,8 +92,10 @@ class Engine:
         self._handlers = TaskRegistry(partial(activity_name, environment, app))
         self._middlewares: list[Middleware] = []
         self._lifecycle = Lifecycle()
+        super().__init__(self._lifecycle, self._running, self.get_definition)
         self._parts: Parts | None = None  # of the life that is, or was last
         self._works = True
+        self._deploys = False
         self._finalizer = Finalizer(
             self._callbacks, self._call, link_secret=self.config.link_secret
         )
@@ -187,6 +190,11 @@ class Engine:
     def definitions(self) -> tuple[WorkflowDefinition, ...]:
         return tuple(self._definitions.values())
 
+    @property
+    def compiler_options(self) -> CompilerOptions:
+        """What is compiled into its definitions when they are deployed."""
+        return self._assembly().compiler_options()
+
     def get_definition(self, name: str) -> WorkflowDefinition:
         """The definition *name*.
 
@@ -194,6 +202,21 @@ class Engine:
             UnknownDefinitionError: there is none.
         """
         return self._definitions.find(name)
+
+    def check(self, definitions: Iterable[WorkflowDefinition]) -> list[Problem]:
+        """What keeps *definitions* from being used by this engine, and handlers that nothing uses.
+
+        Nothing is started and nothing asked. What is wrong with the definitions themselves is
+        said when they are loaded.
+
+        Args:
+            definitions: Those to check; a handler that only the engine's own use is used.
+        """
+        checked = tuple(definitions)
+        problems = problems_for_engine(checked, self.config.environment, self._handlers)
+        for name in unused_tasks((*checked, *self.definitions), self._handlers):
+            problems.append(self._handlers.unused(name))
+        return problems
 
     def add_definition(self, definition: WorkflowDefinition) -> None:
         """Add a definition, or replace one whose version is -1.
@@ -205,23 +228,48 @@ class Engine:
         if self.state is not EngineState.STOPPED:
             check_for_engine([loaded], self.config.environment, self._known_tasks())
         self._definitions.add(loaded)
+        if self.state is not EngineState.STOPPED and self._parts and has_callbacks(loaded):
+            self._parts.callbacks.want()
 
     # Lifecycle.
 
-    async def start(self, *, worker: bool = True) -> None:
+    async def deploy(
+        self, *, dry_run: bool = False, plan: DeploymentPlan | None = None
+    ) -> DeploymentPlan:
+        """Deploy all activities, queues, tables and state machines, whatever `provision` says.
+
+        The engine need not run. Where it has handlers, definitions are checked against them.
+
+        Args:
+            dry_run: Only say what would change.
+            plan: Carry out this one, which a dry run gave; None: what is needed now.
+
+        Raises:
+            DefinitionChangedError: a deployed state machine differs and may not change;
+                nothing was deployed. In a dry run the plan has these problems instead.
+            DefinitionError: there are other problems; nothing was deployed.
+        """
+        check_for_engine(self.definitions, self.config.environment, self._handlers or None)
+        with unwrapping():
+            return await self._assembly().deployed(self._backend, plan, dry_run=dry_run)
+
+    async def start(self, *, worker: bool = True, deploy: bool = False) -> None:
         """Check the definitions, provision what they need, and begin to work.
 
         Args:
             worker: Whether to handle tasks and to read the queue of callbacks; a process that
                 only starts workflows and finishes callbacks needs neither, nor handlers.
+            deploy: Whether to see to all state machines now, and not to each when a workflow
+                of it is first started; `provision` holds for both.
 
         Raises:
             EngineStateError: it is not stopped.
-            DefinitionError: definitions do not fit the handlers.
+            DefinitionError: definitions do not fit the handlers, or what is deployed.
             NotFoundError: something is missing and `provision` is `check`.
         """
         self._lifecycle.require_stopped("start()")
         self._works = worker
+        self._deploys = deploy
         check_for_engine(self.definitions, self.config.environment, self._known_tasks())
         await self._lifecycle.start(self._live, self.config.grace_seconds)
 
@@ -285,89 +333,11 @@ class Engine:
             return EngineStats(tasks=dict.fromkeys(self._handlers, TaskStats()))
         return self._parts.stats()
 
-    # Workflows.
-
-    async def start_workflow(
-        self, name: str, input: object = _NO_INPUT, *, id_suffix: str | None = None
-    ) -> Workflow:
-        """Start a workflow.
-
-        Args:
-            name: Its definition.
-            input: Any JSON value or a pydantic model, at most 262,144 bytes as JSON.
-            id_suffix: The end of its id. The same suffix and input give back the workflow
-                that was started before, running or finished. None: random.
-
-        Raises:
-            UnknownDefinitionError: no such definition.
-            NotJsonError: the input has no JSON form.
-            PayloadTooLargeError: the input is too large.
-            WorkflowExistsError: the suffix was used with another input.
-            DefinitionChangedError: the deployed state machine differs and may not change.
-        """
-        workflows = self._running("start_workflow()")
-        definition = self.get_definition(name)
-        return await self._call(workflows.start(definition, input, id_suffix))
-
-    async def get_workflow(self, id: str) -> Workflow:
-        """Show a workflow.
-
-        Raises:
-            WorkflowNotFoundError: there is none of this id, or it is not an id.
-        """
-        return await self._call(self._running("get_workflow()").get(id))
-
-    async def list_workflows(
-        self, name: str, *, status: WorkflowStatus | str | None = None, limit: int | None = None
-    ) -> AsyncIterator[Workflow]:
-        """The workflows of all versions of a definition, newest first, paged lazily.
-
-        Args:
-            name: The definition; it may be one that the engine does not know any more.
-            status: Only those; `failed` includes timed out ones.
-            limit: At most so many.
-        """
-        workflows = self._running("list_workflows()")
-        life = self._lifecycle.require_life("list_workflows()")
-        wanted = None if status is None else _status(status)
-        async with aclosing(workflows.list(name, wanted, limit)) as found:
-            while (workflow := await life.call(anext(found, None))) is not None:
-                yield workflow
-
-    async def wait(self, id: str, *, timeout: float | None = None) -> Workflow:
-        """Wait until a workflow is in a final state.
-
-        Args:
-            id: The workflow.
-            timeout: Seconds to wait at most; None: as long as it takes.
-
-        Raises:
-            TimeoutError: it is not finished yet.
-            WorkflowNotFoundError: there is none of this id, or it is not an id.
-        """
-        workflows = self._running("wait()")
-        if timeout is None:
-            return await self._call(workflows.wait(id))
-        with anyio.fail_after(timeout):
-            return await self._call(workflows.wait(id))
-
-    async def cancel_workflow(self, id: str, *, reason: str = "") -> None:
-        """Cancel a running workflow; one that has finished stays as it is.
-
-        Args:
-            id: The workflow.
-            reason: For people; becomes its `cause`.
-
-        Raises:
-            WorkflowNotFoundError: there is none of this id, or it is not an id.
-        """
-        await self._call(self._running("cancel_workflow()").cancel(id, reason))
-
     # How it lives.
 
     async def _live(self, life: Life) -> None:
-        assembly = Assembly(self.config, self._definitions, self._handlers, self._middlewares)
-        async with assembly.opened(self._backend, works=self._works) as self._parts:
+        opened = self._assembly().opened(self._backend, works=self._works, deploys=self._deploys)
+        async with opened as self._parts, life.taking_calls():
             worker, callbacks = self._parts.worker, self._parts.callbacks
             async with anyio.create_task_group() as others:
                 await others.start(callbacks.run)
@@ -383,6 +353,9 @@ class Engine:
                         worker.abandon()
                         callbacks.abandon()
                 callbacks.close()
+
+    def _assembly(self) -> Assembly:
+        return Assembly(self.config, self._definitions, self._handlers, self._middlewares)
 
     async def _call(self, work: Awaitable[Result]) -> Result:
         return await self._lifecycle.require_life("a call").call(work)
@@ -401,11 +374,3 @@ class Engine:
     def _known_tasks(self) -> TaskRegistry | None:
         """The tasks that definitions may name; None where others handle them."""
         return self._handlers if self._works else None
-
-
-def _status(status: str) -> WorkflowStatus:
-    try:
-        return WorkflowStatus(status)
-    except ValueError as exc:
-        known = ", ".join(WorkflowStatus)
-        raise UsageError(f"there is no status {status!r}; one of {known}") from exc

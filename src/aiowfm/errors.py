@@ -11,6 +11,7 @@ AiowfmError
   NotFoundError
     UnknownDefinitionError  WorkflowNotFoundError  UnknownTaskKeyError
   WorkflowExistsError
+  WorkflowNotResumableError   .reason
   TaskTokenExpiredError
   FinalizationConflictError   .key, .kind, .error
   InvalidLinkError            .has_expired
@@ -23,7 +24,7 @@ TaskError                     raised BY handlers, not by aiowfm
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 
@@ -62,6 +63,7 @@ class Problem:
         file: The path it was read from, or None for text and objects.
         line: 1-based, or None where the definition has no text.
         column: 1-based, or None where the definition has no text.
+        code: What kind of problem it is; AWS's name for it, where AWS has one.
     """
 
     where: str
@@ -70,6 +72,7 @@ class Problem:
     file: str | None = None
     line: int | None = None
     column: int | None = None
+    code: str = field(default="", compare=False)
 
     def __str__(self) -> str:
         position = [self.file or "<definitions>"]
@@ -147,6 +150,18 @@ class UnknownTaskKeyError(NotFoundError):
 
 class WorkflowExistsError(AiowfmError):
     """A workflow of this id was started before, with another input."""
+
+
+class WorkflowNotResumableError(AiowfmError):
+    """A workflow cannot be taken up again: it runs, has succeeded, or ended too long ago.
+
+    Attributes:
+        reason: Why, without what to do instead.
+    """
+
+    def __init__(self, id: str, reason: str, instead: str = "") -> None:
+        self.reason = reason
+        super().__init__(f"workflow {id!r} {reason}{instead}")
 
 
 class TaskTokenExpiredError(AiowfmError):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
 from enum import Enum
 from typing import TypeVar
@@ -124,6 +124,8 @@ class Life:
         self._ready = anyio.Event()
         self._over = anyio.Event()
         self._calls: set[anyio.CancelScope] = set()
+        self._takes_calls = True
+        self._has_no_calls = anyio.Event()
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -167,7 +169,7 @@ class Life:
 
     async def call(self, work: Awaitable[Result]) -> Result:
         """Await *work*, cut short with an error that says so if this life ends first."""
-        if self.is_over:
+        if not self._takes_calls or self.is_over:
             _close(work)
             raise self.error or EngineStateError("the engine is stopped")
         with anyio.CancelScope() as scope:
@@ -176,9 +178,24 @@ class Life:
                 return await work
             finally:
                 self._calls.discard(scope)
-        if self.error is not None:
-            raise self.error
-        raise EngineStateError("the engine was stopped during the call")
+                if not self._calls:
+                    self._has_no_calls.set()
+        await self._over.wait()
+        raise self.error or EngineStateError("the engine was stopped during the call")
+
+    @asynccontextmanager
+    async def taking_calls(self) -> AsyncIterator[None]:
+        """Cut calls short when this is left, and return when they use nothing any more."""
+        try:
+            yield
+        finally:
+            self._takes_calls = False
+            self._has_no_calls = anyio.Event()
+            for scope in self._calls:
+                scope.cancel()
+            if self._calls:
+                with anyio.CancelScope(shield=True):
+                    await self._has_no_calls.wait()
 
     async def _end_now(self) -> None:
         """Cancel it and wait for its end, however often the caller is cancelled meanwhile."""
@@ -198,8 +215,6 @@ class Life:
         except BaseException as exc:  # noqa: BLE001  # kept for whoever calls the engine
             self.error = _unwrapped(exc)
         finally:
-            for scope in self._calls:
-                scope.cancel()
             self._over.set()
             self._ready.set()
 
@@ -209,6 +224,18 @@ def _close(work: Awaitable[object]) -> None:
     close = getattr(work, "close", None)
     if close is not None:
         close()
+
+
+@contextmanager
+def unwrapping() -> Iterator[None]:
+    """Raise the one exception in a group of one by itself."""
+    error: BaseException | None = None
+    try:
+        yield
+    except BaseExceptionGroup as exc:
+        error = _unwrapped(exc)
+    if error is not None:  # raised here, so that its own cause stays what it is
+        raise error
 
 
 def _unwrapped(exc: BaseException) -> BaseException:

@@ -7,38 +7,33 @@ operation done or not done, and every operation can be repeated.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import Enum
 from typing import Protocol
 
 from aiowfm.asl.payload import MAX_PAYLOAD_BYTES as MAX_PAYLOAD_BYTES
+from aiowfm.callback_ports import MAX_DUE as MAX_DUE
+from aiowfm.callback_ports import MAX_MESSAGES as MAX_MESSAGES
+from aiowfm.callback_ports import MAX_RECEIVES as MAX_RECEIVES
+from aiowfm.callback_ports import RECEIVE_SECONDS as RECEIVE_SECONDS
+from aiowfm.callback_ports import VISIBILITY_SECONDS as VISIBILITY_SECONDS
+from aiowfm.callback_ports import CallbackQueue as CallbackQueue
+from aiowfm.callback_ports import CallbackStorage as CallbackStorage
+from aiowfm.callback_ports import QueueMessage as QueueMessage
+from aiowfm.callback_ports import TokenStore as TokenStore
+from aiowfm.executions import Execution as Execution
+from aiowfm.executions import ExecutionEvent as ExecutionEvent
+from aiowfm.executions import ExecutionExistsError as ExecutionExistsError
+from aiowfm.executions import ExecutionStatus as ExecutionStatus
+from aiowfm.executions import NotRedrivableError as NotRedrivableError
+from aiowfm.executions import Search as Search
 from aiowfm.names import ActivityArn, ExecutionArn, StateMachineArn
 from aiowfm.waits import TaskToken as TaskToken
-from aiowfm.waits import Wait
 
 MAX_ERROR_LENGTH = 256  # characters; SendTaskFailure.error
 MAX_CAUSE_LENGTH = 32_768  # characters; SendTaskFailure.cause
-
-VISIBILITY_SECONDS = 60  # of messages in the queue of callbacks
-MAX_RECEIVES = 10  # of one message, before it is a dead letter
-
-
-class ExecutionStatus(Enum):
-    """The status of an execution, as DescribeExecution gives it."""
-
-    RUNNING = "RUNNING"
-    SUCCEEDED = "SUCCEEDED"
-    FAILED = "FAILED"
-    TIMED_OUT = "TIMED_OUT"
-    ABORTED = "ABORTED"
-    PENDING_REDRIVE = "PENDING_REDRIVE"
-
-    @property
-    def is_final(self) -> bool:
-        return self not in (ExecutionStatus.RUNNING, ExecutionStatus.PENDING_REDRIVE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,44 +50,36 @@ class ActivityTask:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Execution:
-    """An execution as DescribeExecution or ListExecutions shows it.
-
-    Attributes:
-        input: JSON text; None in listings.
-        output: JSON text; None in listings and unless it succeeded.
-    """
-
-    arn: ExecutionArn
-    name: str
-    status: ExecutionStatus
-    started_at: datetime
-    stopped_at: datetime | None = None
-    input: str | None = field(default=None, repr=False)
-    output: str | None = field(default=None, repr=False)
-    error: str | None = None
-    cause: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class StateMachine:
     """A deployed state machine.
 
     Attributes:
         definition: States Language, as JSON text.
         tags: All of its tags.
+        role_arn: The role it runs as; empty where that is not told.
     """
 
     arn: StateMachineArn
     definition: str
     tags: Mapping[str, str]
+    role_arn: str = ""
 
 
-class ExecutionExistsError(Exception):
-    """An execution of this name exists and is not the one asked for.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MachineVersion:
+    """A published version of a state machine; what was published never changes.
 
-    Not part of the public tree: `workflows/` settles it.
+    Attributes:
+        definition: States Language, as JSON text; None in listings.
+        role_arn: The role its executions run as; empty where that is not told, as in listings.
+        description: What was said of it when it was published; empty in listings.
     """
+
+    arn: StateMachineArn
+    created_at: datetime
+    definition: str | None = None
+    role_arn: str = ""
+    description: str = ""
 
 
 class TaskSource(Protocol):
@@ -159,6 +146,11 @@ class Activities(Protocol):
 class StateMachines(Protocol):
     """The state machines of an account."""
 
+    @property
+    def role_arn(self) -> str:
+        """The role that those run as which are made or changed here."""
+        ...
+
     async def arn(self, name: str) -> StateMachineArn:
         """The ARN that the state machine *name* has or would have."""
         ...
@@ -168,18 +160,45 @@ class StateMachines(Protocol):
         ...
 
     async def create(
-        self, name: str, definition: str, tags: Mapping[str, str], *, publish: bool
+        self,
+        name: str,
+        definition: str,
+        tags: Mapping[str, str],
+        *,
+        publish: bool,
+        description: str = "",
     ) -> StateMachineArn:
         """Create it and return the ARN to start: with *publish*, that of version 1.
 
-        Creating what exists with the same definition succeeds.
+        Creating what exists with the same definition succeeds, and leaves its role and its
+        tags as they are. The *description* is the version's.
         """
         ...
 
     async def update(
-        self, arn: StateMachineArn, definition: str, tags: Mapping[str, str]
+        self,
+        arn: StateMachineArn,
+        definition: str,
+        tags: Mapping[str, str],
+        *,
+        description: str = "",
     ) -> StateMachineArn:
-        """Replace the definition, publish a version, and return that version's ARN."""
+        """Replace definition and role, publish a version, and return that version's ARN.
+
+        The *description* is published with it; *tags* are added afterwards, and others stay.
+
+        Raises:
+            BackendUnavailableError: with code ConflictException, if somebody else changes
+                it at the same time.
+        """
+        ...
+
+    async def set_role(self, arn: StateMachineArn) -> None:
+        """Let what is started on the plain ARN run as `role_arn`; publishes nothing."""
+        ...
+
+    async def tag(self, arn: StateMachineArn, tags: Mapping[str, str]) -> None:
+        """Add *tags*, replacing those of the same keys; others stay."""
         ...
 
     async def newest_version(self, arn: StateMachineArn) -> StateMachineArn | None:
@@ -188,6 +207,34 @@ class StateMachines(Protocol):
 
     async def names(self, prefix: str) -> Sequence[str]:
         """The names of all state machines that begin with *prefix*."""
+        ...
+
+
+class MachineVersions(Protocol):
+    """The published versions of state machines."""
+
+    async def describe(self, version: StateMachineArn) -> MachineVersion:
+        """Show one version.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        ...
+
+    async def all(self, machine: StateMachineArn) -> Sequence[MachineVersion]:
+        """All versions of a state machine, newest first."""
+        ...
+
+    async def is_running(self, version: StateMachineArn) -> bool:
+        """Whether an execution that was started on this version runs; it may lag."""
+        ...
+
+    async def delete(self, version: StateMachineArn) -> None:
+        """Delete a version; what runs on it goes on, and one that is gone is no error.
+
+        Raises:
+            BackendError: with code ConflictException, if an alias refers to it.
+        """
         ...
 
 
@@ -227,6 +274,27 @@ class Executions(Protocol):
         """Abort a running execution; one that has finished stays as it is."""
         ...
 
+    async def redrive(self, arn: ExecutionArn) -> None:
+        """Let a failed, timed out or aborted execution go on where it ended.
+
+        Raises:
+            NotFoundError: there is none.
+            NotRedrivableError: it runs, has succeeded, or ended too long ago.
+        """
+        ...
+
+    def history(self, arn: ExecutionArn) -> AsyncIterator[ExecutionEvent]:
+        """The events there are, from the first on, read page by page.
+
+        Raises:
+            NotFoundError: there is no such execution.
+        """
+        ...
+
+    def follow(self, arn: ExecutionArn) -> AsyncIterator[ExecutionEvent]:
+        """As `history`, then those that come, each asked for once, until the execution ends."""
+        ...
+
     def list(self, machine: str, status: ExecutionStatus | None) -> AsyncIterator[Execution]:
         """The executions of the state machine named *machine*, newest first, paged lazily.
 
@@ -235,104 +303,23 @@ class Executions(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueueMessage:
-    """A message that was received; nobody else sees it for a while.
+class ExecutionSearch(Protocol):
+    """Finds executions by more than their state machine."""
 
-    Attributes:
-        receipt: Names this receiving of it.
-        receive_count: How often it was received, this time included.
-    """
-
-    id: str
-    receipt: str = field(repr=False)
-    body: str = field(repr=False)
-    receive_count: int
-
-
-class CallbackQueue(Protocol):
-    """Where Step Functions says that a callback task waits.
-
-    A message is received at least once, in any order, and again where it is not deleted
-    before it can be seen again: after `VISIBILITY_SECONDS`, unless `hide` says otherwise. The
-    eleventh time it goes to the dead-letter queue instead.
-    """
-
-    async def receive(self) -> Sequence[QueueMessage]:
-        """Wait up to 20 seconds for messages; 10 of them at most, none if none come.
-
-        Cancelling may hide messages until they can be seen again.
-
-        Raises:
-            BackendUnavailableError: worth another try.
-        """
-        ...
-
-    def interrupt(self) -> None:
-        """Make open calls of `receive` return at once where that hides nothing."""
-        ...
-
-    async def delete(self, messages: Sequence[QueueMessage]) -> None:
-        """Take them off the queue; 10 at most."""
-        ...
-
-    async def hide(self, messages: Sequence[QueueMessage], seconds: float) -> None:
-        """Let them be seen again in *seconds* from now, whole ones; 10 at most."""
+    def find(self, search: Search) -> AsyncIterator[Execution]:
+        """What *search* describes, newest first, paged lazily, without inputs and outputs."""
         ...
 
 
-class TokenStore(Protocol):
-    """What is kept of callback tasks, by key."""
+class TaskRecalls(Protocol):
+    """Tells at once when a task that was handed out is no longer wanted."""
 
-    async def find(self, key: str) -> Wait | None:
-        """What is kept under *key*, as the last `replace` left it, however old it is."""
+    def expect(self, token: TaskToken, call: Callable[[], None]) -> None:
+        """Call *call* once the execution has given the task up; until `forget`."""
         ...
 
-    async def result(self, key: str) -> str | None:
-        """The result that was last kept with the wait under *key*, as text."""
-        ...
-
-    async def replace(self, old: Wait | None, new: Wait, result: str | None = None) -> bool:
-        """Keep *new* in the place of *old*, and a *result* with it, both or neither.
-
-        Repeating it is safe.
-
-        Returns:
-            False, with nothing done, if what is kept is not *old*: its revision, status and
-            token; None: nothing.
-        """
-        ...
-
-    def pending(self) -> AsyncIterator[Wait]:
-        """Those with status WAITING, as they were entered, without tokens; it may lag."""
-        ...
-
-    async def due(self, now: float) -> Sequence[str]:
-        """Keys of waits whose `due_at` is not after *now*, 100 at most; it may lag."""
-        ...
-
-
-class CallbackStorage(Protocol):
-    """The queue and the table of one application's callbacks."""
-
-    @property
-    def queue(self) -> CallbackQueue: ...
-    @property
-    def tokens(self) -> TokenStore: ...
-
-    async def queue_url(self) -> str:
-        """The URL that the queue has or would have, as state machines name it."""
-        ...
-
-    async def create(self, tags: Mapping[str, str]) -> None:
-        """Make what is missing, and wait until it is usable.
-
-        Several processes may do so at once.
-        """
-        ...
-
-    async def missing(self) -> Sequence[str]:
-        """What does not exist, in words."""
+    def forget(self, token: TaskToken) -> None:
+        """The task is over."""
         ...
 
 
@@ -348,7 +335,18 @@ class OpenBackend(Protocol):
     @property
     def state_machines(self) -> StateMachines: ...
     @property
+    def machine_versions(self) -> MachineVersions: ...
+    @property
     def executions(self) -> Executions: ...
+    @property
+    def search(self) -> ExecutionSearch | None:
+        """None where a backend cannot search."""
+        ...
+
+    @property
+    def recalls(self) -> TaskRecalls | None:
+        """None where heartbeats alone tell."""
+        ...
 
     def callbacks(self, name: str) -> CallbackStorage:
         """The queue and the table *name*; asks nothing of them."""

@@ -70,7 +70,7 @@ class Acceptance:
         digest: The same for the same result.
         error: The error name of a failure.
         at: Seconds since the epoch.
-        was_early: It came before the task that it is for.
+        was_early: It came before any task, and is for whichever waits first.
         may_have_arrived: Somebody may have delivered it already.
         delivery: What became of it.
     """
@@ -130,9 +130,12 @@ class Wait:
         return entered_text(self.arrived_at) if self.fence is None else self.fence.entered
 
 
-def entered_text(instant: float) -> str:
-    """Seconds since the epoch in the form of `Fence.entered`."""
-    moment = datetime.fromtimestamp(instant, UTC)
+def entered_text(instant: float | datetime) -> str:
+    """Seconds since the epoch, or an aware instant, in the form of `Fence.entered`."""
+    if isinstance(instant, datetime):
+        moment = instant.astimezone(UTC)
+    else:
+        moment = datetime.fromtimestamp(instant, UTC)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 

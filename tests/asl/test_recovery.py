@@ -260,3 +260,42 @@ def test_a_random_machine_cut_off_once_or_twice_comes_to_the_same_end(
         same_end(once, whole)
         again = data.draw(st.integers(cut, len(once.history)))
         same_end(resumed(once, again, breaks), whole)
+
+
+def ticking(*branches: dict[str, Any]) -> dict[str, Any]:
+    """Branches beside one that leaves an event twice a second, so that a cut is possible then."""
+    waits = {
+        f"tick{at}": {"Type": "Wait", "Timestamp": f"2023-11-14T22:13:{20 + at / 2:04.1f}Z"}
+        | ({"Next": f"tick{at + 1}"} if at < 12 else {"End": True})
+        for at in range(1, 13)
+    }
+    ticks = {"StartAt": "tick1", "States": waits}
+    parallel = {"Type": "Parallel", "Branches": [ticks, *branches], "End": True}
+    return {"StartAt": "beside", "States": {"beside": parallel}}
+
+
+RETRY = [{"ErrorEquals": ["States.ALL"], "IntervalSeconds": 1, "MaxAttempts": 2}]
+DOOMED = {"StartAt": "fail", "States": {"fail": {"Type": "Fail", "Error": "Busy"}}}
+NO_PLACE = {"Type": "Task", "Resource": "echo", "ResultPath": "$.member"}  # of a list
+
+
+@pytest.mark.parametrize(
+    "failing",
+    [
+        pytest.param({"Type": "Parallel", "Branches": [DOOMED]}, id="a Fail state"),
+        pytest.param(NO_PLACE, id="a result without a place"),
+    ],
+)
+def test_a_failure_without_an_event_of_its_own_keeps_its_time(failing: dict[str, Any]) -> None:
+    """What is retried then, is not put off by a restart between the failure and the retry."""
+    caught = {"Retry": RETRY, "Catch": [{"ErrorEquals": ["States.ALL"], "Next": "end"}]}
+    states = {
+        "failing": failing | caught | {"End": True},
+        "end": {"Type": "Wait", "Seconds": 9, "End": True},
+    }
+    first = {"first": {"Type": "Pass", "InputPath": "$.lists", "Next": "failing"}}
+    branch = {"StartAt": "first", "States": first | states}
+    whole = run(ticking(branch), INPUT, handlers=HANDLERS)
+    assert whole.elapsed == 12  # the pauses of 1 and 2 seconds, and the Wait after them
+    for cut in range(1, len(whole.history) + 1):
+        same_end(resumed(whole, cut, 1), whole)

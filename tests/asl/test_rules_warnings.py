@@ -80,3 +80,80 @@ def test_other_values_are_no_reason(definition: dict[str, Any]) -> None:
 
 def test_warnings_are_given_on_demand() -> None:
     assert rules.problems(machine({**PASS, "Result": "$.c"})) == []
+
+
+def with_recovery(**fields: Any) -> dict[str, Any]:
+    definition = machine({"Type": "Task", "Resource": "work", "Next": "to", **fields})
+    definition["States"]["to"] = PASS
+    return definition
+
+
+def catching(*errors: list[str]) -> dict[str, Any]:
+    return with_recovery(Catch=[{"ErrorEquals": each, "Next": "to"} for each in errors])
+
+
+def test_a_catcher_that_others_precede_is_not_reached() -> None:
+    finding = warned(catching(["a", "b"], ["c"], ["b", "c"]))
+    assert finding.pointer == ("States", "it", "Catch", 2, "ErrorEquals")
+    assert finding.message == "Catch[2] cannot be reached: Catch[0] takes 'b' before it"
+    assert rules.problems(catching(["a", "b"], ["b", "c"]), warnings=True) == []
+
+
+def test_any_error_of_a_task_but_a_timeout_is_its_failure() -> None:
+    finding = warned(catching(["States.TaskFailed"], ["a"]))
+    assert finding.message == "Catch[1] cannot be reached: Catch[0] takes 'a' before it"
+    definition = catching(["States.TaskFailed"], ["States.Timeout"], ["States.ALL"])
+    assert rules.problems(definition, warnings=True) == []
+
+
+def test_a_reserved_name_must_exist() -> None:
+    finding = warned(catching(["States.Timout"]))
+    assert finding.pointer == ("States", "it", "Catch", 0, "ErrorEquals", 0)
+    assert finding.message == ("there is no error 'States.Timout'; did you mean 'States.Timeout'?")
+    assert rules.problems(catching(["States.Http.StatusCode.404"]), warnings=True) == []
+
+
+def test_what_fails_the_execution_at_once_is_not_caught() -> None:
+    finding = warned(catching(["States.Runtime"]))
+    assert finding.message.startswith("States.Runtime fails the execution at once")
+
+
+def test_the_longest_delay_should_not_be_shorter_than_the_interval() -> None:
+    retrier = {"ErrorEquals": ["a"], "IntervalSeconds": 5, "MaxDelaySeconds": 4}
+    finding = warned(with_recovery(Retry=[retrier]))
+    assert finding.pointer == ("States", "it", "Retry", 0, "MaxDelaySeconds")
+
+
+def test_an_inline_map_has_no_use_for_what_a_distributed_one_does() -> None:
+    finding = warned(mapping(ToleratedFailureCount=1))
+    assert finding.pointer == ("States", "it", "ToleratedFailureCount")
+    assert "here it does nothing" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("expression", "hint"),
+    [
+        ("$uppercas('a')", "did you mean 'uppercase'?"),
+        ("$eval('1')", "Step Functions leaves it out"),
+    ],
+)
+def test_a_function_that_is_called_should_exist(expression: str, hint: str) -> None:
+    finding = warned(machine({**PASS, "Output": f"{{% {expression} %}}"}, QueryLanguage="JSONata"))
+    assert finding.pointer == ("States", "it", "Output")
+    assert "there is no such function" in finding.message
+    assert hint in finding.message
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "($f := function($x) { $x + 1 }; $f(1))",
+        "$map([1], function($each) { $each })",
+        "[1] ~> $map(λ($g) { $g(1) })",
+        "$substringBefore(?, 'x')",
+        "$partition($range(1, 4, 1), 2)",
+    ],
+)
+def test_functions_of_the_language_and_of_the_expression_exist(expression: str) -> None:
+    definition = machine({**PASS, "Output": f"{{% {expression} %}}"}, QueryLanguage="JSONata")
+    assert rules.problems(definition, warnings=True) == []

@@ -227,7 +227,7 @@ def backups(status: str) -> Answer:
 @pytest.fixture
 def made(server: Stub, monkeypatch: pytest.MonkeyPatch) -> Stub:
     """A server where everything is made already; nobody waits for long."""
-    monkeypatch.setattr("aiowfm.aws.executions.FIRST_DELAY_SECONDS", 0.001)
+    monkeypatch.setattr("aiowfm.aws.instants.FIRST_DELAY_SECONDS", 0.001)
     attributes = {
         "QueueArn": "arn:aws:sqs:eu-central-1:123456789012:app-callbacks-dlq",
         "MessageRetentionPeriod": "1209600",
@@ -331,6 +331,18 @@ async def test_a_time_to_live_by_another_attribute_is_refused(
         await scripted.create({})
 
 
+async def test_a_queue_that_keeps_what_nobody_can_use_is_not_complete(
+    made: Stub, scripted: CallbackStorage, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert await scripted.missing() == []
+    made.answers["GetQueueAttributes"] = [Answer({"Attributes": {"VisibilityTimeout": "60"}})]
+    assert await scripted.missing() == ["redrive policy of queue app-callbacks"]
+    caplog.set_level(logging.INFO)
+    made.answers["GetQueueAttributes"] = [refusal("AccessDeniedException")]
+    assert await scripted.missing() == []
+    assert "was not looked at" in caplog.text
+
+
 async def test_an_index_with_another_key_is_refused(made: Stub, scripted: CallbackStorage) -> None:
     index = {
         "IndexName": "due",
@@ -349,6 +361,19 @@ async def test_backups_of_a_new_table_are_waited_for(made: Stub, scripted: Callb
     ]
     await scripted.create({})
     assert made.operations().count("UpdateContinuousBackups") >= 2
+
+
+async def test_backups_that_are_never_ready_hold_up_nothing(
+    made: Stub,
+    scripted: CallbackStorage,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr("aiowfm.aws.provisioning.LIMIT_SECONDS", 0.05)
+    made.answers["DescribeContinuousBackups"] = [backups("DISABLED")]
+    made.answers["UpdateContinuousBackups"] = [refusal("ContinuousBackupsUnavailableException")]
+    await scripted.create({})
+    assert "Table app-callbacks has no point-in-time recovery yet" in caplog.text
 
 
 @pytest.mark.parametrize("code", ["UnknownOperationException", "AccessDeniedException"])

@@ -6,7 +6,7 @@ from datetime import UTC, timedelta
 
 import pytest
 
-from aiowfm.aws.executions import MAX_DELAY_SECONDS, delays
+from aiowfm.aws.instants import MAX_DELAY_SECONDS, delays
 from aiowfm.errors import BackendError, NotFoundError
 from aiowfm.names import ExecutionArn, StateMachineArn
 from aiowfm.ports import ExecutionExistsError, ExecutionStatus, OpenBackend

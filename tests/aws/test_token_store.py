@@ -46,10 +46,17 @@ async def test_a_write_whose_answer_was_lost_is_ours(server: Stub, tokens: Token
     assert server.requests[-1][1]["ConsistentRead"] is True
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(cancelled("ConditionalCheckFailed", "None"), id="condition"),
+        pytest.param(refusal("IdempotentParameterMismatchException"), id="request-token"),
+    ],
+)
 async def test_a_transaction_whose_answer_was_lost_is_ours(
-    server: Stub, tokens: TokenStore
+    server: Stub, tokens: TokenStore, answer: Answer
 ) -> None:
-    server.answers["TransactWriteItems"] = [cancelled("ConditionalCheckFailed", "None")]
+    server.answers["TransactWriteItems"] = [FAILURE, answer]
     server.answers["GetItem"] = [Answer({"Item": wait_item(ACCEPTED)})]
     assert await tokens.replace(FIRST, ACCEPTED, "{}")
 
@@ -117,12 +124,19 @@ async def test_what_no_release_has_written_is_no_wait(server: Stub, tokens: Toke
         await tokens.find("order")
 
 
+async def test_an_item_that_cannot_be_read_is_a_fault_of_its_own(
+    server: Stub, tokens: TokenStore
+) -> None:
+    server.answers["GetItem"] = [Answer({"Item": {"task_key": {"S": "order"}}})]
+    with pytest.raises(BackendError, match="not ours") as caught:
+        await tokens.find("order")
+    assert caught.value.code == "UnreadableItem"
+
+
 async def test_an_answer_that_cannot_be_read_is_worth_another_try(
     server: Stub, tokens: TokenStore
 ) -> None:
     server.answers["GetItem"] = [Answer({"Item": {"task_key": {"S": "order"}}})]
-    with pytest.raises(BackendUnavailableError, match="cannot read the answer"):
-        await tokens.find("order")
     with pytest.raises(BackendUnavailableError, match="cannot read the answer"):
         await tokens.result("order")
     server.answers["Query"] = [OK]

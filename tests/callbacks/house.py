@@ -15,6 +15,7 @@ from aiowfm import LocalBackend, TaskTokenExpiredError
 from aiowfm.callbacks.arrivals import Arrivals
 from aiowfm.callbacks.completion import Completion
 from aiowfm.callbacks.consumer import Consumer
+from aiowfm.callbacks.deliveries import Deliveries
 from aiowfm.callbacks.messages import CallbackMessage
 from aiowfm.callbacks.overdue import Overdue
 from aiowfm.callbacks.statistics import CallbackTally
@@ -63,12 +64,13 @@ class Functions:
     # Raised by the calls to come; those after which the call is done all the same first.
     faults: deque[AiowfmError] = field(default_factory=deque)
     faults_after: deque[AiowfmError] = field(default_factory=deque)
+    silent: int = 0  # so many calls to come have no answer
 
     async def succeed(self, token: TaskToken, output: str) -> None:
-        self._answer(token, "success", output)
+        await self._answer(token, "success", output)
 
     async def fail(self, token: TaskToken, error: str, cause: str) -> None:
-        self._answer(token, "failure", error, cause)
+        await self._answer(token, "failure", error, cause)
 
     async def heartbeat(self, token: TaskToken) -> None:
         if self.faults:
@@ -77,7 +79,10 @@ class Functions:
             raise TaskTokenExpiredError("TaskTimedOut")
         self.beats.append(token)
 
-    def _answer(self, token: TaskToken, *outcome: str) -> None:
+    async def _answer(self, token: TaskToken, *outcome: str) -> None:
+        if self.silent:
+            self.silent -= 1
+            await anyio.sleep_forever()
         if self.faults:
             raise self.faults.popleft()
         if token in self.dead or token in self.outcomes:
@@ -93,12 +98,17 @@ class FaultyStore:
     def __init__(self, store: TokenStore) -> None:
         self._store = store
         self.faults: deque[AiowfmError] = deque()
+        self.result_faults: deque[AiowfmError] = deque()
+        self.write_faults: deque[AiowfmError] = deque()
         self.down: AiowfmError | None = None
+        self.is_down_for_writes_only = False
         self.finds = 0
 
-    def _check(self) -> None:
-        if self.down is not None:
+    def _check(self, *, writes: bool = False) -> None:
+        if self.down is not None and (writes or not self.is_down_for_writes_only):
             raise self.down
+        if writes and self.write_faults:
+            raise self.write_faults.popleft()
         if self.faults:
             raise self.faults.popleft()
 
@@ -109,10 +119,12 @@ class FaultyStore:
 
     async def result(self, key: str) -> str | None:
         self._check()
+        if self.result_faults:
+            raise self.result_faults.popleft()
         return await self._store.result(key)
 
     async def replace(self, old: Wait | None, new: Wait, result: str | None = None) -> bool:
-        self._check()
+        self._check(writes=True)
         return await self._store.replace(old, new, result)
 
     def pending(self) -> AsyncIterator[Wait]:
@@ -182,23 +194,39 @@ class House:
 
     def __init__(self, storage: CallbackStorage) -> None:
         self.time = NOW
+        self._began = anyio.current_time()
         self.functions = Functions()
         self.store = FaultyStore(storage.tokens)
         self.queue = Queue()
         self.tally = CallbackTally()
+        self.deliveries = Deliveries(self.store, self.functions, now=self.now, tally=self.tally)
         self.completion = Completion(
             self.store,
             self.functions,
-            now=lambda: self.time,
+            self.deliveries,
+            now=self.now,
             early_ttl_seconds=3_600,
             tally=self.tally,
         )
-        now = self.completion._now
-        self.arrivals = Arrivals(self.store, self.completion, now=now, tally=self.tally)
-        self.overdue = Overdue(self.store, self.completion, now=now, tally=self.tally)
-        self.consumer = Consumer(
-            self.queue, self.store, self.arrivals, self.completion, self.functions, tally=self.tally
+        self.arrivals = Arrivals(
+            self.store,
+            self.completion,
+            self.deliveries,
+            now=self.now,
+            early_ttl_seconds=3_600,
+            tally=self.tally,
         )
+        self.overdue = Overdue(self.store, self.completion, now=self.now, tally=self.tally)
+        self.consumer = Consumer(self.queue, self.arrivals, self.functions, tally=self.tally)
+
+    def now(self) -> float:
+        """It moves by itself where the loop's clock does, and where a test says so."""
+        return self.time + anyio.current_time() - self._began
+
+    async def check(self) -> None:
+        """Look for what is overdue, and see what that begins to its end."""
+        await self.overdue.check()
+        await self.deliveries.idle()
 
     async def kept(self, key: str = "k") -> Wait:
         wait = await self.store.find(key)
@@ -210,6 +238,6 @@ class House:
 async def house() -> AsyncIterator[House]:
     async with LocalBackend().open(max_polls=1) as opened, anyio.create_task_group() as group:
         made = House(opened.callbacks("callbacks"))
-        await group.start(made.completion.run)
+        await group.start(made.deliveries.run)
         yield made
         group.cancel_scope.cancel()

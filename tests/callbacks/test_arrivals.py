@@ -5,13 +5,14 @@ from typing import Any
 
 import pytest
 
+from aiowfm import BackendUnavailableError
 from aiowfm.callbacks.arrivals import BusyError, DuplicateTaskKeyError
 from aiowfm.callbacks.messages import CallbackMessage
 from aiowfm.callbacks.results import success
 from aiowfm.callbacks.transitions import LEASE_SECONDS, completing
+from aiowfm.testing import VIRTUAL_TIME
 from aiowfm.waits import TaskToken, token_hash
 from tests.callbacks.house import NOW, House, house, message
-from tests.virtual_time import VIRTUAL_TIME
 
 pytestmark = pytest.mark.anyio
 
@@ -92,11 +93,13 @@ async def test_a_second_owner_waits_while_the_result_of_the_first_is_delivered()
         wait = await of.kept()
         await of.store.replace(wait, completing(wait, YES, of.time), YES.text)
         second = message("second", execution="other")
-        with pytest.raises(BusyError):
+        with pytest.raises(BusyError) as caught:
             await of.arrivals.keep(second)
+        assert caught.value.seconds == LEASE_SECONDS
         of.time += LEASE_SECONDS
         with pytest.raises(BusyError):
             await of.arrivals.keep(second)
+        await of.deliveries.idle()
         assert of.functions.outcomes == {"first": ("success", "1")}
         await of.arrivals.keep(second)
         assert await token_kept(of) == token_hash(TaskToken("second"))
@@ -136,11 +139,57 @@ async def test_messages_that_say_nothing_of_their_owner_are_told_apart_by_token(
 async def test_the_result_that_was_there_before_is_leased_to_who_keeps_the_token() -> None:
     async with house() as of:
         await of.completion.finalize("k", YES, wait_id=None, early=True)
-        wait = await of.arrivals.keep(message())
-        assert wait is not None
-        assert wait.status == "COMPLETING"
-        assert await of.arrivals.keep(message()) is None  # a copy is nobody's to deliver
-        assert await of.completion.deliver_kept(wait) == "DELIVERED"
+        await of.arrivals.keep(message())
+        assert (await of.kept()).status == "COMPLETING"
+        await of.arrivals.keep(message())  # a copy begins no second delivery
+        await of.deliveries.idle()
+        assert (await of.kept()).status == "DONE"
+        assert of.tally.delivered == 1
+
+
+async def test_an_early_result_that_met_a_dead_task_is_for_the_next_that_waits() -> None:
+    async with house() as of:
+        await of.completion.finalize("k", YES, wait_id=None, early=True)
+        of.functions.dead.add("first")
+        await of.arrivals.keep(message("first"))
+        await of.deliveries.idle()
+        assert (await of.kept()).status == "EXPIRED"
+        await of.arrivals.keep(message("first"))
+        assert (await of.kept()).status == "EXPIRED"
+        await of.arrivals.keep(message("second", attempt=1))
+        await of.deliveries.idle()
+        assert of.functions.outcomes == {"second": ("success", "1")}
+
+
+async def test_an_early_result_is_revived_within_its_time_only() -> None:
+    async with house() as of:
+        await of.completion.finalize("k", YES, wait_id=None, early=True)
+        of.functions.dead.add("first")
+        await of.arrivals.keep(message("first"))
+        await of.deliveries.idle()
+        of.time += 3_600
+        await of.arrivals.keep(message("second", attempt=1))
+        assert (await of.kept()).status == "WAITING"
+
+
+@pytest.mark.parametrize("second_entered", [NOW + 1, NOW - 1], ids=["later", "earlier"])
+async def test_items_of_nested_maps_that_share_an_index_and_a_key_are_told_apart(
+    second_entered: float,
+) -> None:
+    def item(token: str, entered: float = NOW, attempt: int = 0) -> CallbackMessage:
+        found = message(token, entered=entered, attempt=attempt)
+        assert found.owner is not None
+        return replace(found, owner=found.owner._replace(map_index=0))
+
+    async with house() as of:
+        await of.arrivals.keep(item("first"))
+        with pytest.raises(DuplicateTaskKeyError):
+            await of.arrivals.keep(item("second", second_entered))
+        of.functions.dead |= {"first", "late"}
+        await of.arrivals.keep(item("retried", attempt=1))
+        assert await token_kept(of) == token_hash(TaskToken("retried"))
+        await of.arrivals.keep(item("late", NOW - 1))
+        assert await token_kept(of) == token_hash(TaskToken("retried"))
 
 
 async def test_a_retry_tells_of_a_result_that_nobody_delivered() -> None:
@@ -152,3 +201,17 @@ async def test_a_retry_tells_of_a_result_that_nobody_delivered() -> None:
         await of.arrivals.keep(message("second", attempt=1))
         assert of.tally.expired == 1
         assert (await of.kept()).status == "WAITING"
+
+
+async def test_an_early_result_that_cannot_be_read_is_delivered_later() -> None:
+    async with house() as of:
+        await of.completion.finalize("k", YES, wait_id=None, early=True)
+        of.store.result_faults.append(
+            BackendUnavailableError("GetItem", "ConnectionLost", "no answer")
+        )
+        await of.arrivals.keep(message())
+        await of.deliveries.idle()
+        assert of.functions.outcomes == {}
+        of.time += LEASE_SECONDS
+        await of.check()
+        assert of.functions.outcomes == {"t": ("success", "1")}

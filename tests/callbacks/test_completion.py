@@ -8,6 +8,7 @@ import pytest
 from aiowfm import (
     BackendError,
     BackendUnavailableError,
+    EngineStateError,
     FinalizationConflictError,
     TaskTokenExpiredError,
     UnknownTaskKeyError,
@@ -15,8 +16,8 @@ from aiowfm import (
 from aiowfm.callbacks.results import failure, success
 from aiowfm.callbacks.transitions import LEASE_SECONDS, completing
 from aiowfm.errors import AccessDeniedError
+from aiowfm.testing import VIRTUAL_TIME
 from tests.callbacks.house import House, house, message
-from tests.virtual_time import VIRTUAL_TIME
 
 pytestmark = pytest.mark.anyio
 
@@ -37,7 +38,10 @@ async def finalize(of: House, result: Any = YES, **options: Any) -> str:
     return await of.completion.finalize("k", result, **({"wait_id": None, "early": True} | options))
 
 
-@pytest.mark.parametrize("fault", [THROTTLED, DENIED], ids=["throttled", "denied"])
+KMS = BackendError("SendTaskFailure", "KmsInvalidStateException", "the key is disabled")
+
+
+@pytest.mark.parametrize("fault", [THROTTLED, KMS], ids=["throttled", "a key that is off"])
 async def test_a_result_is_sent_until_it_is_taken(fault: Any) -> None:
     async with house() as of:
         await of.arrivals.keep(message())
@@ -70,7 +74,7 @@ async def test_a_token_that_is_dead_at_once_or_after_a_refusal_was_too_late() ->
         assert of.tally.expired == 1
         with pytest.raises(TaskTokenExpiredError):
             await finalize(of)
-        with pytest.raises(FinalizationConflictError):
+        with pytest.raises(TaskTokenExpiredError):
             await finalize(of, NO)
 
 
@@ -79,11 +83,11 @@ async def test_a_result_left_by_a_process_that_died_is_delivered_by_another() ->
         await of.arrivals.keep(message())
         wait = await of.kept()
         await of.store.replace(wait, completing(wait, YES, of.time), YES.text)
-        await of.overdue.check()
+        await of.check()
         assert of.functions.outcomes == {}  # its lease has not run out
         assert await finalize(of) == "ALREADY_FINALIZED"
         of.time += LEASE_SECONDS
-        await of.overdue.check()
+        await of.check()
         assert of.functions.outcomes == {"t": ("success", '{"approved":true}')}
         assert (await of.kept()).status == "DONE"
 
@@ -101,10 +105,45 @@ async def test_a_lease_is_renewed_while_delivering_takes_long() -> None:
     async with house() as of:
         await of.arrivals.keep(message())
         began = anyio.current_time()
-        of.completion._now = lambda: of.time + anyio.current_time() - began
         of.functions.faults.extend([THROTTLED] * 60)
-        assert await finalize(of) == "DELIVERED"
+        with pytest.raises(BackendUnavailableError, match="was accepted") as caught:
+            await finalize(of)
+        assert caught.value.code == "StillDelivering"
+        assert await finalize(of) == "ALREADY_FINALIZED"
+        await of.check()  # which begins it no second time
         assert anyio.current_time() - began > 2 * LEASE_SECONDS
+        assert (await of.kept()).status == "DONE"
+        assert len(of.functions.outcomes) == of.tally.delivered == 1
+
+
+async def test_a_call_without_an_answer_is_made_again_before_the_lease_runs_out() -> None:
+    async with house() as of:
+        await of.arrivals.keep(message())
+        of.functions.silent = 3
+        task: list[str] = []
+        async with anyio.create_task_group() as group:
+
+            async def give() -> None:
+                with pytest.raises(BackendUnavailableError):
+                    await finalize(of)
+                task.append("told")
+
+            group.start_soon(give)
+        await of.check()
+        assert task == ["told"]
+        assert (await of.kept()).status == "DONE"
+        assert of.tally.delivered == 1
+
+
+async def test_who_may_not_deliver_leaves_it_to_others_and_says_so() -> None:
+    async with house() as of:
+        await of.arrivals.keep(message())
+        of.functions.faults.append(DENIED)
+        with pytest.raises(AccessDeniedError):
+            await finalize(of)
+        wait = await of.kept()
+        assert (wait.status, wait.due_at) == ("COMPLETING", of.now())
+        await of.check()
         assert (await of.kept()).status == "DONE"
 
 
@@ -115,42 +154,63 @@ async def test_a_delivery_goes_on_when_its_caller_is_cancelled() -> None:
         with anyio.move_on_after(0.001) as scope:
             await finalize(of)
         assert scope.cancelled_caught
-        await of.completion.idle()
+        await of.deliveries.idle()
         assert of.functions.outcomes == {"t": ("success", '{"approved":true}')}
 
 
-async def test_what_cannot_be_noted_is_delivered_all_the_same() -> None:
-    async with house() as of:
-        await of.arrivals.keep(message())
-        # Found and accepted; then the store is gone.
-        task: list[str] = []
+async def accepted_and_not_noted(of: House) -> None:
+    """A result that was taken, of which the store knows nothing."""
+    task: list[str] = []
 
-        async def give() -> None:
-            task.append(await finalize(of))
+    async def give() -> None:
+        task.append(await finalize(of))
 
-        of.functions.faults.append(THROTTLED)
-        async with anyio.create_task_group() as group:
-            group.start_soon(give)
+    await of.arrivals.keep(message())
+    of.functions.faults.append(THROTTLED)
+    async with anyio.create_task_group() as group:
+        group.start_soon(give)
+        while not task:
             await anyio.lowlevel.checkpoint()
-            while (await of.kept()).status != "COMPLETING":
-                await anyio.lowlevel.checkpoint()
+            if of.functions.faults or of.store.down:
+                continue
             of.store.down = BackendUnavailableError("PutItem", "InternalServerError", "down")
-        assert task == ["DELIVERED"]
+            await anyio.sleep(1)
+    assert task == ["DELIVERED"]
+
+
+async def test_what_became_of_a_result_is_noted_when_the_store_is_back() -> None:
+    async with house() as of:
+        await accepted_and_not_noted(of)
+        of.store.down = None
+        await of.deliveries.idle()
+        wait = await of.kept()
+        assert wait.acceptance is not None
+        assert (wait.status, wait.acceptance.delivery) == ("DONE", "DELIVERED")
+
+
+async def test_what_could_never_be_noted_is_found_out_by_another() -> None:
+    async with house() as of:
+        await accepted_and_not_noted(of)
+        await of.deliveries.idle()
         of.store.down = None
         assert (await of.kept()).status == "COMPLETING"
         of.time += LEASE_SECONDS
-        await of.overdue.check()
+        await of.check()
         assert (await of.kept()).status == "DONE"
         assert of.tally.probably_delivered == 1
 
 
-async def test_a_result_that_is_refused_fails_the_task_with_the_reason() -> None:
+async def test_a_result_that_is_refused_is_dropped_and_another_is_taken() -> None:
     async with house() as of:
-        await of.arrivals.keep(message())
+        await of.arrivals.keep(message(timeout_seconds=60))
         of.functions.faults.append(BackendError("SendTaskSuccess", "InvalidOutput", "odd"))
-        await finalize(of)
-        (outcome,) = of.functions.outcomes.values()
-        assert outcome[:2] == ("failure", "aiowfm.CallbackFailed")
+        with pytest.raises(BackendError, match="InvalidOutput"):
+            await finalize(of)
+        wait = await of.kept()
+        assert (wait.status, wait.acceptance, wait.token) == ("WAITING", None, "t")
+        assert wait.due_at is not None
+        assert await finalize(of, NO) == "DELIVERED"
+        assert of.functions.outcomes["t"][0] == "failure"
 
 
 async def test_a_result_for_nobody_is_kept_once() -> None:
@@ -170,10 +230,10 @@ async def test_a_result_for_nobody_is_kept_once() -> None:
 async def test_an_early_result_that_runs_out_is_told_of() -> None:
     async with house() as of:
         await finalize(of)
-        await of.overdue.check()
+        await of.check()
         assert (await of.kept()).status == "EARLY"
         of.time += 3_600
-        await of.overdue.check()
+        await of.check()
         assert (await of.kept()).status == "EXPIRED"
         assert of.tally.expired == 1
 
@@ -189,14 +249,14 @@ async def test_a_result_for_one_wait_is_refused_by_another() -> None:
 async def test_an_early_result_for_one_wait_is_not_delivered_to_another() -> None:
     async with house() as of:
         assert await finalize(of, wait_id=message().wait_id) == "DEFERRED"
-        assert await of.arrivals.keep(message("other", attempt=1)) is None
+        await of.arrivals.keep(message("other", attempt=1))
         assert (await of.kept()).status == "WAITING"
         assert of.tally.expired == 1
     async with house() as of:
         assert await finalize(of, wait_id=message().wait_id) == "DEFERRED"
-        wait = await of.arrivals.keep(message())
-        assert wait is not None
-        assert await of.completion.deliver_kept(wait) == "DELIVERED"
+        await of.arrivals.keep(message())
+        await of.deliveries.idle()
+        assert (await of.kept()).status == "DONE"
 
 
 async def test_heartbeats_need_somebody_who_waits() -> None:
@@ -218,12 +278,46 @@ async def test_a_task_that_must_have_timed_out_is_looked_at() -> None:
     async with house() as of:
         await of.arrivals.keep(message(timeout_seconds=10))
         of.time += 69
-        await of.overdue.check()
+        await of.check()
         assert of.functions.beats == []
         of.time += 1
-        await of.overdue.check()
+        await of.check()
         assert (await of.kept()).status == "WAITING"  # it is alive, as somebody's clock is wrong
         of.functions.dead.add("t")
         of.time += 60
-        await of.overdue.check()
+        await of.check()
         assert (await of.kept()).status == "EXPIRED"
+
+
+async def test_one_task_nobody_can_ask_for_does_not_hold_up_the_others() -> None:
+    async with house() as of:
+        await of.arrivals.keep(message("t", "k", timeout_seconds=10))
+        of.time += 70
+        of.functions.faults.append(DENIED)
+        await of.check()
+        wait = await of.kept()
+        assert wait.status == "WAITING"
+        assert wait.due_at == of.now() + 60
+
+
+async def test_a_result_that_cannot_be_delivered_does_not_hold_up_the_others() -> None:
+    async with house() as of:
+        for key in ("k1", "k2"):
+            await of.arrivals.keep(message(key, key))
+            wait = await of.kept(key)
+            await of.store.replace(wait, completing(wait, YES, of.now()), YES.text)
+        of.time += LEASE_SECONDS
+        of.functions.silent = 1
+        await of.overdue.check()
+        assert of.functions.outcomes == {} or len(of.functions.outcomes) == 1
+        await of.deliveries.idle()
+        assert of.functions.outcomes.keys() == {"k1", "k2"}
+
+
+async def test_nothing_is_accepted_once_the_engine_is_over() -> None:
+    async with house() as of:
+        await of.arrivals.keep(message())
+        of.deliveries.is_closed = True
+        with pytest.raises(EngineStateError, match="nothing was accepted"):
+            await finalize(of)
+        assert (await of.kept()).status == "WAITING"

@@ -9,13 +9,13 @@ import anyio
 import pytest
 
 from aiowfm import BackendError, BackendUnavailableError
-from aiowfm.callbacks.consumer import BUSY_SECONDS
+from aiowfm.callbacks.consumer import BUSY_MARGIN_SECONDS
 from aiowfm.callbacks.results import success
-from aiowfm.callbacks.transitions import completing
+from aiowfm.callbacks.transitions import LEASE_SECONDS, completing
 from aiowfm.errors import AccessDeniedError, NotFoundError
 from aiowfm.ports import MAX_RECEIVES, VISIBILITY_SECONDS
+from aiowfm.testing import VIRTUAL_TIME
 from tests.callbacks.house import House, body, house, message
-from tests.virtual_time import VIRTUAL_TIME
 
 pytestmark = pytest.mark.anyio
 
@@ -43,6 +43,12 @@ async def until_received(of: House) -> None:
 async def read_all(of: House) -> None:
     async with reading(of):
         await until_received(of)
+    await of.deliveries.idle()
+
+
+async def read_again(of: House) -> None:
+    of.consumer._stopping = anyio.Event()
+    await read_all(of)
 
 
 async def test_a_token_is_kept_before_its_message_is_deleted() -> None:
@@ -83,6 +89,9 @@ async def test_a_message_that_nobody_can_be_told_of_is_left_and_counted(
             await read_all(of)
         assert of.queue.deleted == ["m1"]
         assert of.tally.unreadable == 1
+        of.queue.add(text, receive_count=2)
+        await read_again(of)
+        assert of.tally.unreadable == 1  # it is the same
         assert "left for the dead-letter queue" in caplog.text
         assert text not in caplog.text
 
@@ -125,24 +134,57 @@ async def test_a_task_whose_key_is_taken_fails() -> None:
         pytest.param(NotFoundError("GetItem: no such table"), id="gone"),
     ],
 )
-async def test_an_outage_of_the_store_stops_receiving_and_fails_nothing(fault: Any) -> None:
+@pytest.mark.parametrize("writes_only", [False, True], ids=["all", "writes"])
+async def test_an_outage_of_the_store_stops_receiving_and_fails_nothing(
+    fault: Any, writes_only: bool
+) -> None:
     async with house() as of:
-        of.store.down = fault
-        of.queue.add(body("t1", "k1"), body("t2", "k2"), receive_count=3)
+        of.store.down, of.store.is_down_for_writes_only = fault, writes_only
+        of.queue.add(body("t1", "k1"), body("t2", "k2"), receive_count=MAX_RECEIVES)
         async with reading(of):
-            await anyio.sleep(600)
+            await anyio.sleep(6_000)
             assert of.queue.receives == 1
-            assert of.queue.hidden == [("m0", 8.0), ("m1", 8.0)]
+            # They are held, which costs no receive, and hidden from others.
+            assert {seconds for _, seconds in of.queue.hidden} == {VISIBILITY_SECONDS}
             of.store.down = None
-            of.queue.add(body("t1", "k1"), body("t2", "k2"))
             await until_received(of)
         assert of.functions.outcomes == {}
         assert of.tally.stored == 2
+        assert sorted(of.queue.deleted) == ["m0", "m1"]
+
+
+async def test_what_is_held_in_an_outage_is_given_back_at_a_stop() -> None:
+    async with house() as of:
+        of.store.down = DOWN
+        of.queue.add(body())
+        async with reading(of):
+            await anyio.sleep(100)
+        assert of.queue.hidden[-1] == ("m0", 0)
+        assert of.queue.deleted == []
+
+
+async def test_a_table_of_another_make_fails_no_task() -> None:
+    async with house() as of:
+        of.store.down = BackendError("GetItem", "ValidationException", "no such key")
+        of.queue.add(body())
+        async with reading(of):
+            await anyio.sleep(600)
+            of.store.down = None
+        assert of.functions.outcomes == {}
+
+
+async def test_an_item_that_nobody_can_read_holds_up_no_other() -> None:
+    async with house() as of:
+        of.store.faults.append(BackendError("GetItem", "UnreadableItem", "odd"))
+        of.queue.add(body("t1", "k1"), body("t2", "k2"))
+        await read_all(of)
+        assert of.queue.deleted == ["m1"]
+        assert of.queue.hidden == [("m0", 2.0)]
 
 
 async def test_what_can_never_be_kept_fails_its_task_alone() -> None:
     async with house() as of:
-        of.store.faults.append(BackendError("GetItem", "ValidationException", "too large"))
+        of.store.write_faults.append(BackendError("PutItem", "ValidationException", "too large"))
         of.queue.add(body("t1", "k1"), body("t2", "k2"))
         await read_all(of)
         assert of.functions.outcomes["t1"][1] == "aiowfm.CallbackFailed"
@@ -155,8 +197,8 @@ async def test_a_task_that_cannot_be_failed_now_is_failed_later() -> None:
         of.functions.faults.append(DOWN)
         of.queue.add(body("t", None))
         await read_all(of)
-        assert of.queue.deleted == []
-        assert of.queue.hidden == [("m0", 2.0)]
+        assert of.queue.deleted == ["m0"]
+        assert of.functions.outcomes["t"][1] == "aiowfm.CallbackFailed"
 
 
 @pytest.mark.parametrize(
@@ -186,8 +228,22 @@ async def test_a_message_whose_key_is_being_finished_comes_again() -> None:
         await of.store.replace(wait, completing(wait, yes, of.time), yes.text)
         of.queue.add(body("second", execution="another"))
         await read_all(of)
-        assert of.queue.hidden == [("m0", BUSY_SECONDS)]
+        ((id, seconds),) = of.queue.hidden
+        assert id == "m0"
+        assert LEASE_SECONDS <= seconds <= LEASE_SECONDS + BUSY_MARGIN_SECONDS
         assert of.queue.deleted == []
+
+
+async def test_a_task_whose_key_is_never_free_fails_before_its_message_is_dead() -> None:
+    async with house() as of:
+        await of.arrivals.keep(message("first"))
+        wait = await of.kept()
+        yes = success("k", 1)
+        await of.store.replace(wait, completing(wait, yes, of.time), yes.text)
+        of.queue.add(body("second", execution="another"), receive_count=MAX_RECEIVES)
+        await read_all(of)
+        assert of.functions.outcomes["second"][1] == "aiowfm.CallbackFailed"
+        assert of.queue.deleted == ["m0"]
 
 
 async def test_messages_that_take_long_stay_hidden(monkeypatch: pytest.MonkeyPatch) -> None:

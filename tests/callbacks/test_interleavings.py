@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from aiowfm import LocalBackend
 from aiowfm.backoff import Backoff
-from aiowfm.callbacks import completion
+from aiowfm.callbacks import deliveries
 from aiowfm.ports import Backend
 from tests.callbacks.world import KEY, RESULTS, Process, Task, World, check, check_deferred
 
@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 @pytest.fixture(autouse=True, scope="module")
 def _no_pauses() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(completion, "Backoff", lambda **_: Backoff(first_seconds=0.0))
+        patch.setattr(deliveries, "Backoff", lambda **_: Backoff(first_seconds=0.0))
         yield
 
 

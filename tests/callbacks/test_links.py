@@ -23,9 +23,12 @@ def test_what_was_signed_is_read_again(key: str, outcome: str, expires: int) -> 
     assert ("lang", "de") in parse_qsl(urlsplit(url).query)
 
 
-def test_a_proxy_may_change_the_host() -> None:
-    url = signed("https://shop.example/approve", FACTS, SECRET)
-    assert verified(url.replace("https://shop.example", "http://10.0.0.1:8080"), SECRET, 0) == FACTS
+@pytest.mark.parametrize(
+    "page", ["https://shop.example", "https://shop.example/für uns", "https://shop.example/a?b=c"]
+)
+def test_a_proxy_may_change_host_and_path(page: str) -> None:
+    url = signed(page, FACTS, SECRET)
+    assert verified(f"http://10.0.0.1:8080/inner?{urlsplit(url).query}", SECRET, 0) == FACTS
 
 
 def test_a_link_ends() -> None:
@@ -53,7 +56,6 @@ def test_no_part_can_be_changed(data: st.DataObject) -> None:
     [
         pytest.param("https://shop.example/approve", id="nothing"),
         pytest.param("https://[", id="no address"),
-        pytest.param(signed("https://shop.example/reject", FACTS, SECRET), id="another path"),
         pytest.param(signed("https://shop.example/approve", FACTS, "x" * 16), id="another secret"),
         pytest.param(
             signed("https://shop.example/approve", FACTS, SECRET) + "&aiowfm-key=other", id="twice"
@@ -61,7 +63,6 @@ def test_no_part_can_be_changed(data: st.DataObject) -> None:
     ],
 )
 def test_what_is_not_ours_is_refused(url: str) -> None:
-    url = url.replace("/reject", "/approve")
     with pytest.raises(InvalidLinkError):
         verified(url, SECRET, 0)
 

@@ -97,6 +97,19 @@ def test_half_of_a_surrogate_pair_is_kept_as_what_it_was() -> None:
     assert json.loads(found.fields) == {"odd": "\ud800", "even": "ö"}
 
 
+def test_nesting_that_can_be_read_and_not_written_is_left_out() -> None:
+    kept = set()
+    for depth in range(500, 1_000, 5):
+        deep = "[" * depth + "]" * depth
+        try:
+            found = read(f'{{"TaskToken": "t", "TaskKey": "k", "deep": {deep}}}')
+        except UnreadableMessageError:
+            break
+        assert found.key == "k"
+        kept.add(found.fields)
+    assert kept
+
+
 def test_nesting_without_end_is_unreadable() -> None:
     with pytest.raises(UnreadableMessageError):
         read("[" * 200_000)

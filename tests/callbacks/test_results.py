@@ -70,5 +70,8 @@ def test_what_cannot_travel_is_refused() -> None:
 def test_results_are_kept_as_they_were() -> None:
     for result in (success("k", {"ü": 1}), failure("E", "cause")):
         assert loaded(kept(result.outcome)) == result.outcome
+    for text in ("ы" * 131_000, "📦" * 65_000):
+        result = success("k", text)
+        assert len(result.text.encode()) < 263_000  # an item takes 400 KB
     assert accepted(success("k", {"a": 1}).outcome).output == {"a": 1}
     assert accepted(failure("E", "c").outcome).error == "E"

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import anyio
 import pytest
-from anyio import create_task_group
+from anyio import CapacityLimiter, create_task_group
 
 from aiowfm.names import dead_letters_name
 from aiowfm.ports import (
@@ -108,16 +108,20 @@ async def test_of_many_that_keep_the_first_wait_one_wins(storage: CallbackStorag
 
 
 async def test_of_many_that_replace_a_wait_one_wins_with_its_result(
-    storage: CallbackStorage,
+    storage: CallbackStorage, request: pytest.FixtureRequest
 ) -> None:
+    # Transactions of moto undo what others wrote meanwhile.
+    is_moto = request.node.callspec.params["callback_backend"] == "moto"
+    limit = CapacityLimiter(1 if is_moto else 5)
     first = waiting("order")
     assert await storage.tokens.replace(None, first)
     won: list[int] = []
 
     async def write(number: int) -> None:
         accepted = later(first, WaitStatus.COMPLETING, wait_id=str(number))
-        if await storage.tokens.replace(first, accepted, str(number)):
-            won.append(number)
+        async with limit:
+            if await storage.tokens.replace(first, accepted, str(number)):
+                won.append(number)
 
     async with create_task_group() as group:
         for number in range(5):

@@ -19,6 +19,7 @@ from anyio.lowlevel import checkpoint
 from aiowfm import FinalizationConflictError, TaskTokenExpiredError
 from aiowfm.callbacks.arrivals import Arrivals, BusyError, DuplicateTaskKeyError
 from aiowfm.callbacks.completion import Completion
+from aiowfm.callbacks.deliveries import Deliveries
 from aiowfm.callbacks.messages import CallbackMessage
 from aiowfm.callbacks.overdue import Overdue
 from aiowfm.callbacks.results import Finalization, Result, failure, success
@@ -152,14 +153,23 @@ class Process:
         self.is_alive = True
         self._scope = anyio.CancelScope()
         store, functions = SteppedStore(world, self), SteppedFunctions(world, self)
+        self._deliveries = Deliveries(store, functions, now=world.now, tally=self.tally)
         self._completion = completion = Completion(
             store,
             functions,
+            self._deliveries,
             now=world.now,
             early_ttl_seconds=EARLY_TTL_SECONDS,
             tally=self.tally,
         )
-        self._arrivals = Arrivals(store, completion, now=world.now, tally=self.tally)
+        self._arrivals = Arrivals(
+            store,
+            completion,
+            self._deliveries,
+            now=world.now,
+            early_ttl_seconds=EARLY_TTL_SECONDS,
+            tally=self.tally,
+        )
         self._functions = functions
         self._overdue = Overdue(store, completion, now=world.now, tally=self.tally)
         self._work: TaskGroup | None = None
@@ -168,7 +178,7 @@ class Process:
     async def _live(self) -> None:
         with self._scope:
             async with anyio.create_task_group() as self._work:
-                self._work.start_soon(self._completion.run)
+                await self._work.start(self._deliveries.run)
                 await anyio.sleep_forever()
 
     def die(self) -> None:
@@ -200,7 +210,7 @@ class Process:
 
     async def _receive(self, message: CallbackMessage) -> None:
         try:
-            wait = await self._arrivals.keep(message)
+            await self._arrivals.keep(message)
         except DuplicateTaskKeyError:
             try:
                 with suppress(TaskTokenExpiredError):
@@ -209,15 +219,8 @@ class Process:
                 return
         except (BusyError, AiowfmError):
             return  # it comes again
-        else:
-            if wait is not None:
-                self._begin(self._deliver, wait)
         if message in self._world.queue:
             self._world.queue.remove(message)
-
-    async def _deliver(self, wait: Wait) -> None:
-        with suppress(AiowfmError):  # somebody looks after it when its lease has run out
-            await self._completion.deliver_kept(wait)
 
     async def _finalize(self, request: Request) -> None:
         try:

@@ -38,6 +38,7 @@ TEXT = """
 name: order
 stateMachine:
   StartAt: approve
+  TimeoutSeconds: 86400
   States:
     approve:
       Type: Task
@@ -208,7 +209,7 @@ def test_a_refusal_says_where_it_is_in_the_file() -> None:
     text = TEXT.replace('TaskKey: "$.TaskKey"', "Key: 1")
     with pytest.raises(DefinitionError) as caught:
         load_definitions(text)
-    assert [(each.line, each.severity) for each in caught.value.problems] == [(11, "error")]
+    assert [(each.line, each.severity) for each in caught.value.problems] == [(12, "error")]
 
 
 def test_a_wait_without_an_end_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:

@@ -107,7 +107,13 @@ def test_anchors_and_merge_keys_work() -> None:
         pytest.param("a: &a [*a]", 1, 4, "nested more than 200 deep", id="alias in itself"),
         pytest.param("a: " + "[" * 5000, 1, 4, "nested more than", id="hostile YAML"),
         pytest.param("[" * 5000 + "]" * 5000, 1, 1, "nested more than", id="hostile JSON"),
-        pytest.param("- " * 3000 + "a", 1, 1, "nested too deep", id="hostile list"),
+        pytest.param("- " * 3000 + "a", 1, 403, "nested more than", id="hostile list"),
+        pytest.param("[a, " * 9000, 1, 805, "nested more than 200 deep", id="hostile flow"),
+        pytest.param("- " + "9" * 5000, 1, 3, "more than 1,000 digits", id="endless integer"),
+        pytest.param("%YAML 1.1\n---\n- " + "1:" * 999 + "1", 3, 3, "1,000 digits", id="base 60"),
+        pytest.param("a: \ud800", 1, 4, "the character U+D800", id="half a character"),
+        pytest.param("- x\n" * 250_001, 250_000, 3, "more than 250,000 values", id="many values"),
+        pytest.param("[" + "1," * 300_000 + "1]", 1, 500_000, "more than 250,000", id="long JSON"),
         pytest.param("a: !!int x", 1, 4, "'x' is not of type", id="tag that does not fit"),
     ],
 )
@@ -133,6 +139,19 @@ def test_merges_that_mean_too_much_are_refused() -> None:
     for level in range(1, 40):
         lines.append(f"- &a{level}\n  <<: [*a{level - 1}, *a{level - 1}]")
     assert "by aliases" in only(read_text("\n".join(lines))).message
+
+
+def test_of_very_many_problems_the_first_thousand_are_kept() -> None:
+    assert len(read_text("a: 1\n" * 5000).problems) == 1000
+
+
+def test_a_file_longer_than_anyone_needs_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "workflows.yml"
+    with path.open("wb") as file:
+        file.truncate(50_000_000)
+    message = "longer than 8 MiB: split it into several files"
+    assert only(read_file(path)).message == message
+    assert only(read_text("# " * 5_000_000)).message == message
 
 
 @pytest.mark.parametrize(

@@ -199,6 +199,13 @@ def test_a_bad_field_is_refused(fields: dict[str, Any], message: str) -> None:
     assert message in found
 
 
+def test_a_state_machine_by_itself_is_checked_and_told_what_it_lacks() -> None:
+    assert problems("StartAt: a\nStates:\n  b: {Type: Pass, End: true}\n") == [
+        "<definitions>:1:1: a state machine by itself: put it under stateMachine, beside a name",
+        "<definitions>:1:1: StartAt names no state: 'a'; the states here are 'b'",
+    ]
+
+
 def test_a_bad_state_machine_in_an_object_is_refused_when_it_is_loaded() -> None:
     bad = WorkflowDefinition(name="bad", state_machine={"StartAt": "a", "States": {}})
     assert problems(bad) == ["<definitions>: bad: States must not be empty"]

@@ -29,10 +29,15 @@ from tests.docs.blocks import Block, blocks_of
 DEFINITIONS = """
 - name: order
   stateMachine:
-    StartAt: charge
+    StartAt: price
     TimeoutSeconds: 60
     States:
-      charge: {Type: Task, Resource: charge, Next: approve}
+      price: {Type: Pass, Assign: {total: 10}, Next: charge}
+      charge:
+        Type: Task
+        Resource: charge
+        Parameters: {id.$: $.id, total.$: $total}
+        Next: approve
       approve:
         Type: Task
         Resource: arn:aws:states:::sqs:sendMessage.waitForTaskToken
@@ -41,7 +46,7 @@ DEFINITIONS = """
         End: true
 """
 KEY = "o-17"
-ID = f"dev--order--0--charge--{KEY}"
+ID = f"dev--order--0--price--{KEY}"
 LIMIT_SECONDS = 15
 HANDLES_ITS_LIFE = ("engine.start(", "async with engine", "run_forever", "lifespan")
 

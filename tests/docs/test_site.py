@@ -5,21 +5,25 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Iterator
+from types import ModuleType
 from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
 
 import aiowfm
+import aiowfm.testing
 from tests.docs.blocks import ROOT
 
-_DIRECTIVE = re.compile(r"^::: aiowfm\.(\w+)$", re.MULTILINE)
+_DIRECTIVE = re.compile(r"^::: ([\w.]+)\.(\w+)$", re.MULTILINE)
 
 
-def test_the_reference_has_every_public_name_once() -> None:
+@pytest.mark.parametrize("module", [aiowfm, aiowfm.testing], ids=lambda each: each.__name__)
+def test_the_reference_has_every_public_name_once(module: ModuleType) -> None:
     pages = sorted((ROOT / "docs" / "reference").glob("*.md"))
-    listed = [name for page in pages for name in _DIRECTIVE.findall(page.read_text())]
-    assert sorted(listed) == aiowfm.__all__
+    listed = [found for page in pages for found in _DIRECTIVE.findall(page.read_text())]
+    names = [name for where, name in listed if where == module.__name__]
+    assert sorted(names) == sorted(module.__all__)
 
 
 def test_every_example_is_in_the_table_of_contents() -> None:

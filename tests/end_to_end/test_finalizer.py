@@ -99,21 +99,28 @@ async def test_heartbeats_keep_a_callback_alive_while_somebody_works_on_it(
     assert done.output == "late, and yet in time"
 
 
-async def test_work_on_a_callback_that_is_over_is_cancelled(make_engine: MakeEngine) -> None:
+async def test_work_on_a_callback_goes_on_when_it_gives_the_result_itself(
+    make_engine: MakeEngine,
+) -> None:
     engine = make_engine(approval(HeartbeatSeconds=1, TimeoutSeconds=30))
     async with engine:
-        await started(engine, "o-3")
-
-        async def work(key: str) -> None:
-            async with engine.finalizer.keep_alive(key):
-                await engine.finalizer.failure(key, "Rejected")
-                await anyio.sleep_forever()
-
-        with pytest.raises(TaskTokenExpiredError):
-            await work("o-3")
+        id = await started(engine, "o-3")
+        async with engine.finalizer.keep_alive("o-3"):
+            await engine.finalizer.success("o-3", 1)
+            await anyio.sleep(1)  # a beat that finds the task over
+        assert (await engine.wait(id, timeout=15)).output == 1
         with pytest.raises(UnknownTaskKeyError):
-            await work("o-4")
-        assert await engine.finalizer.get("o-4") is None
+            async with engine.finalizer.keep_alive("o-4"):
+                pass
+
+
+async def test_the_errors_of_work_on_a_callback_are_its_own(make_engine: MakeEngine) -> None:
+    engine = make_engine(approval())
+    async with engine:
+        await started(engine, "o-5")
+        with pytest.raises(ZeroDivisionError):
+            async with engine.finalizer.keep_alive("o-5"):
+                raise ZeroDivisionError
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ PRINTING = [
     "docs/callbacks.md",
     "docs/idempotency.md",
     "docs/payloads.md",
+    "docs/testing.md",
     "docs/tutorial.md",
 ]
 WORK_TOGETHER = {"shop.py", "place.py", "decide.py", "worker.py"}  # in tests/docs/test_programs.py
@@ -54,7 +55,9 @@ def test_the_programs_of_a_document_print_what_it_says(name: str, tmp_path: Path
     for listing in _listings(ROOT / name):
         if listing.title:
             (tmp_path / listing.title).write_text(listing.text)
-            if listing.language == "python" and listing.title not in WORK_TOGETHER:
+            if listing.title.startswith("test_"):
+                _output_of("-m", "pytest", "-p", "no:asyncio", listing.title, cwd=tmp_path)
+            elif listing.language == "python" and listing.title not in WORK_TOGETHER:
                 printed = _output_of(tmp_path / listing.title, cwd=tmp_path)
                 programs += 1
         elif listing.language == "text" and printed is not None:

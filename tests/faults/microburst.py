@@ -12,7 +12,7 @@ import time
 import urllib.error
 import urllib.request
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
@@ -36,6 +36,12 @@ CONTROL = (
     "DescribeStateMachine",
     "ListTagsForResource",
 )
+# What callbacks need besides.
+MESSAGES = ("ReceiveMessage", "DeleteMessageBatch", "ChangeMessageVisibilityBatch")
+ITEMS = ("GetItem", "PutItem", "TransactWriteItems", "Query")
+_QUEUES = ("CreateQueue", "GetQueueUrl", "GetQueueAttributes")
+_TABLES = ("CreateTable", "DescribeTable")
+PROVISIONING = (*_QUEUES, *_TABLES)
 
 
 class Fault(Enum):
@@ -53,16 +59,15 @@ class Fault(Enum):
 
 
 _FOR_EVER_MS = 3_600_000
-_EFFECTS: Mapping[Fault, dict[str, Any]] = {
-    Fault.THROTTLED: {"error": {"code": "ThrottlingException", "status": 400}},
-    Fault.FAILED: {"error": {"code": "InternalServerError", "status": 500}},
-    Fault.RESET_BEFORE: {"reset": True},
-    Fault.RESET_AFTER: {"response": {"abort_bytes": 0}},
-    Fault.SLOW: {"latency": 2_000},
-    Fault.TIMED_OUT: {"timeout_ms": 1_000},
-    Fault.LATE: {"response": {"bandwidth_kbps": 0.08}},
-    Fault.SILENT_BEFORE: {"timeout_ms": _FOR_EVER_MS},
-    Fault.SILENT_AFTER: {"response": {"bandwidth_kbps": 1e-6}},
+_THROTTLED = {
+    "dynamodb": "ProvisionedThroughputExceededException",
+    "sqs": "RequestThrottled",
+    "stepfunctions": "ThrottlingException",
+}
+_FAILED = {
+    "dynamodb": "InternalServerError",
+    "sqs": "InternalError",
+    "stepfunctions": "InternalServerError",
 }
 
 
@@ -109,7 +114,13 @@ class Proxy:
 
 @contextmanager
 def proxy(upstream: str, rules: list[Rule], directory: Path) -> Iterator[Proxy]:
-    """Run microburst before *upstream*; skips the test where it is not installed."""
+    """Run microburst before *upstream*; skips the test where it is not installed.
+
+    Args:
+        upstream: The URL of an endpoint.
+        rules: What goes wrong there.
+        directory: For files; two proxies must not share one.
+    """
     if not PROGRAM.exists():
         pytest.skip(f"{PROGRAM} is missing: run `make test`, which installs it")
     port = free_port()
@@ -137,15 +148,44 @@ def _written(rules: list[Rule]) -> list[dict[str, Any]]:
         rest = left.setdefault(rule.operation, 1.0)
         written.append(
             {
-                "service": "stepfunctions",
+                "service": _service(rule.operation),
                 "operation": rule.operation,
                 "probability": rule.share / rest,
                 "times": rule.times,
-                **_EFFECTS[rule.fault],
+                **_effect(rule),
             }
         )
         left[rule.operation] = rest - rule.share
     return written
+
+
+def _service(operation: str) -> str:
+    if operation in (*MESSAGES, *_QUEUES):
+        return "sqs"
+    return "dynamodb" if operation in (*ITEMS, *_TABLES) else "stepfunctions"
+
+
+def _effect(rule: Rule) -> dict[str, Any]:
+    service = _service(rule.operation)
+    match rule.fault:
+        case Fault.THROTTLED:
+            return {"error": {"code": _THROTTLED[service], "status": 400}}
+        case Fault.FAILED:
+            return {"error": {"code": _FAILED[service], "status": 500}}
+        case Fault.RESET_BEFORE:
+            return {"reset": True}
+        case Fault.RESET_AFTER:
+            return {"response": {"abort_bytes": 0}}
+        case Fault.SLOW:
+            return {"latency": 2_000}
+        case Fault.TIMED_OUT:
+            return {"timeout_ms": 1_000}
+        case Fault.LATE:
+            return {"response": {"bandwidth_kbps": 0.08}}
+        case Fault.SILENT_BEFORE:
+            return {"timeout_ms": _FOR_EVER_MS}
+        case Fault.SILENT_AFTER:
+            return {"response": {"bandwidth_kbps": 1e-6}}
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], url: str) -> None:

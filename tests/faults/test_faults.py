@@ -93,11 +93,11 @@ async def run(
         handled(engine, account.ran, WORK_SECONDS)
         await load(engine, account, WORKFLOWS)
         injected = between.injected()
-    print("\n" + account.line(f"{where}: {_listed(injected)}"))
+    print("\n" + account.line(f"{where}: {listed(injected)}"))
     return account, injected
 
 
-def _listed(injected: Counter[tuple[str, Fault]]) -> str:
+def listed(injected: Counter[tuple[str, Fault]]) -> str:
     kinds: Counter[str] = Counter()
     for (_, fault), count in injected.items():
         kinds[fault.name.lower()] += count

@@ -9,7 +9,7 @@ import anyio.lowlevel
 import pytest
 
 from aiowfm.errors import BackendUnavailableError
-from tests.virtual_time import VIRTUAL_TIME
+from aiowfm.testing import VIRTUAL_TIME
 from tests.worker.fakes import Reports, activity_task
 from tests.worker.test_runner import result_of
 

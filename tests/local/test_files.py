@@ -6,7 +6,7 @@ import json
 import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -14,7 +14,9 @@ import anyio
 import anyio.lowlevel
 import pytest
 
+from aiowfm import LocalBackend
 from aiowfm.errors import ConfigError
+from aiowfm.executions import Search
 from aiowfm.local.errors import ServiceError
 from aiowfm.local.service import Service
 from aiowfm.local.storage import schema
@@ -501,3 +503,20 @@ async def test_a_file_of_another_account_is_refused(opened: Open, path: Path) ->
     with pytest.raises(ConfigError, match="belongs to region and account eu-west-1:123456789012"):
         async with service.running():
             pass
+
+
+async def test_a_file_from_before_searches_gets_their_indexes(tmp_path: Path) -> None:
+    file = tmp_path / "workflows.db"
+    with closing(sqlite3.connect(file)) as connection:
+        for script in schema.MIGRATIONS[:2]:
+            connection.executescript(script)
+        connection.execute("PRAGMA user_version = 2")
+        connection.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
+        connection.commit()
+    async with LocalBackend(file).open(max_polls=1) as opened:
+        found = opened.search.find(Search(machines="dev--", error="Broken"))
+        assert [each async for each in found] == []
+    with closing(sqlite3.connect(file)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (schema.VERSION,)
+        names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+        assert {"executions_by_status", "executions_by_error"} <= names

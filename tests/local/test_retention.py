@@ -18,7 +18,7 @@ from aiowfm.local import LocalBackend, retention
 from aiowfm.local.errors import ServiceError
 from aiowfm.local.service import Service
 from aiowfm.local.storage.database import MEMORY, Database
-from tests.virtual_time import VirtualTimeLoop
+from aiowfm.testing import VIRTUAL_TIME, virtual_time
 
 pytestmark = pytest.mark.anyio
 
@@ -255,36 +255,34 @@ class HourlyClock:
         return 1_700_000_000.0 + anyio.current_time()
 
 
-@pytest.mark.parametrize(
-    "anyio_backend", [("asyncio", {"loop_factory": VirtualTimeLoop})], ids=["virtual time"]
-)
+@pytest.mark.parametrize("anyio_backend", [VIRTUAL_TIME], ids=["virtual time"])
 async def test_an_hour_later_it_looks_again() -> None:
     service = Service(
         region="eu-west-1", account_id="123456789012", now=HourlyClock(), retention=600
     )
-    async with service.running():
-        arn = await ended(service, await machine(service, PASS))
-        await anyio.sleep(retention.CHECK_SECONDS - retention.LOOK_SECONDS)
-        assert await exists(service, arn)
-        await anyio.sleep(2 * retention.LOOK_SECONDS)
-        assert not await exists(service, arn)
+    with virtual_time() as time:
+        async with service.running():
+            arn = await ended(service, await machine(service, PASS))
+            await time.advance(retention.CHECK_SECONDS - retention.LOOK_SECONDS)
+            assert await exists(service, arn)
+            await time.advance(2 * retention.LOOK_SECONDS)
+            assert not await exists(service, arn)
 
 
-@pytest.mark.parametrize(
-    "anyio_backend", [("asyncio", {"loop_factory": VirtualTimeLoop})], ids=["virtual time"]
-)
+@pytest.mark.parametrize("anyio_backend", [VIRTUAL_TIME], ids=["virtual time"])
 async def test_a_clock_that_was_set_back_does_not_stop_it(clock: Clock) -> None:
     service = Service(region="eu-west-1", account_id="123456789012", now=clock, retention=600)
-    async with service.running():
-        arn = await ended(service, await machine(service, PASS))
-        clock.seconds -= 10 * DAY
-        old = await ended(service, await machine(service, PASS), "old")
-        clock.seconds += 601
-        await anyio.sleep(retention.LOOK_SECONDS + 1)
-        clock.seconds += retention.CHECK_SECONDS
-        await anyio.sleep(retention.LOOK_SECONDS + 1)
-        assert not await exists(service, old)
-        assert await exists(service, arn)
+    with virtual_time() as time:
+        async with service.running():
+            arn = await ended(service, await machine(service, PASS))
+            clock.seconds -= 10 * DAY
+            old = await ended(service, await machine(service, PASS), "old")
+            clock.seconds += 601
+            await time.advance(retention.LOOK_SECONDS + 1)
+            clock.seconds += retention.CHECK_SECONDS
+            await time.advance(retention.LOOK_SECONDS + 1)
+            assert not await exists(service, old)
+            assert await exists(service, arn)
 
 
 # What belongs together.

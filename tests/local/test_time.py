@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import anyio
 import pytest
 
 from aiowfm import Engine, LocalBackend, TaskContext
-from tests.virtual_time import VIRTUAL_TIME
+from aiowfm.testing import VIRTUAL_TIME
 
 pytestmark = pytest.mark.anyio
 
@@ -194,9 +195,7 @@ async def test_timers_pass_while_no_engine_runs_and_fire_at_the_next_start() -> 
     async with engine() as second:
         done = await second.wait(workflow.id)
     assert done.status == "succeeded"
-    # Nothing moved before the second engine, though the time was over long before.
-    assert done.stopped_at is not None
-    assert (done.stopped_at - done.created_at).total_seconds() >= 1_000
+    assert done.stopped_at == done.created_at + timedelta(seconds=1_000)
 
 
 async def test_one_engine_stopping_leaves_the_timers_to_the_other() -> None:
@@ -231,3 +230,24 @@ async def test_without_an_envelope_the_worker_beats_as_the_definitions_ask() -> 
     done = await run(engine)
     assert (done.output, done.error) == ("done", None)
     assert (done.stopped_at - done.created_at).total_seconds() == pytest.approx(100)
+
+
+async def test_following_costs_nothing_while_nothing_happens() -> None:
+    week = 7 * 86_400
+    engine = engine_of({"wait": {"Type": "Wait", "Seconds": week, "End": True}})
+    began = anyio.current_time()
+    async with engine:
+        workflow = await engine.start_workflow("flow")
+        seen = [(job.status, anyio.current_time()) async for job in engine.follow(workflow.id)]
+    # Looking again and again would have taken these steps a million times.
+    assert [status for status, _ in seen] == ["running", "succeeded"]
+    assert [at - began for _, at in seen] == [pytest.approx(0), pytest.approx(week)]
+
+
+async def test_what_is_started_in_bulk_keeps_its_rate() -> None:
+    engine = engine_of({"go": {"Type": "Succeed"}})
+    async with engine:
+        began = anyio.current_time()
+        started = engine.start_workflows("flow", range(21), concurrency=3, rate=2)
+        assert len([each async for each in started]) == 21
+        assert anyio.current_time() - began == pytest.approx(10)

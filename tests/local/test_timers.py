@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiowfm.local.timers import TimerQueue
-from tests.virtual_time import VIRTUAL_TIME
+from aiowfm.testing import VIRTUAL_TIME
 
 pytestmark = pytest.mark.anyio
 

@@ -204,7 +204,10 @@ class Opened:
         self.reporter = WitnessedReporter(opened, ledger)
         self.activities = opened.activities
         self.state_machines = opened.state_machines
+        self.machine_versions = opened.machine_versions
         self.executions = opened.executions
+        self.search = opened.search
+        self.recalls = opened.recalls
         self.callbacks = opened.callbacks
         self.now = opened.now
 

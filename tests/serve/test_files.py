@@ -31,10 +31,16 @@ LAST = {"ExecutionSucceeded", "ExecutionFailed", "ExecutionTimedOut", "Execution
 
 
 class Server:
-    """`aiowfm serve --db`, always on the same port."""
+    """`aiowfm serve --db`, always on the same port.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        path: The file.
+        options: More of the command line.
+    """
+
+    def __init__(self, path: Path, *options: str) -> None:
         self._path = path
+        self._options = options
         self.port = free_port()
         self._process: subprocess.Popen[str] | None = None
 
@@ -44,7 +50,7 @@ class Server:
 
     def start(self) -> None:
         program = [sys.executable, "-m", "aiowfm", "serve", "--port", str(self.port)]
-        program += ["--db", str(self._path)]
+        program += ["--db", str(self._path), *self._options]
         self._process = subprocess.Popen(program, stderr=subprocess.PIPE, text=True)
         assert self._process.stderr is not None
         line = self._process.stderr.readline()

@@ -13,13 +13,13 @@ from aiowfm import Engine, LocalBackend, TaskContext, WorkflowDefinition
 from aiowfm.errors import BackendUnavailableError, TaskTokenExpiredError
 from aiowfm.ports import TaskToken
 from aiowfm.tasks.context import CancelReason
+from aiowfm.testing import VIRTUAL_TIME
 from aiowfm.worker.heartbeats import (
     LEAST_ATTEMPT_SECONDS,
     LONGEST_INTERVAL_SECONDS,
     Heartbeats,
     RunningTask,
 )
-from tests.virtual_time import VIRTUAL_TIME
 from tests.worker.fakes import Reports, context
 
 pytestmark = pytest.mark.anyio

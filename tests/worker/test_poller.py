@@ -11,9 +11,9 @@ import pytest
 from aiowfm.errors import AccessDeniedError, AiowfmError, BackendUnavailableError, NotFoundError
 from aiowfm.names import ActivityArn
 from aiowfm.ports import ActivityTask
+from aiowfm.testing import VIRTUAL_TIME
 from aiowfm.worker.poller import Poller
 from aiowfm.worker.slots import Slots
-from tests.virtual_time import VIRTUAL_TIME
 from tests.worker.fakes import POLL_SECONDS, Tasks, Wakeup, activity_task
 
 pytestmark = pytest.mark.anyio

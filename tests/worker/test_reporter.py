@@ -16,9 +16,9 @@ from aiowfm.errors import (
     TaskTokenExpiredError,
 )
 from aiowfm.tasks.outcomes import Failed, Outcome, Succeeded
+from aiowfm.testing import VIRTUAL_TIME
 from aiowfm.worker.reporter import Reporter
 from aiowfm.worker.statistics import Tally
-from tests.virtual_time import VIRTUAL_TIME
 from tests.worker.fakes import Report, Reports, context
 
 pytestmark = pytest.mark.anyio

@@ -17,11 +17,11 @@ from pydantic import BaseModel, field_validator
 from aiowfm.errors import BackendUnavailableError, TaskError, TaskTokenExpiredError
 from aiowfm.ports import ActivityTask, TaskToken
 from aiowfm.tasks.context import CancelReason, TaskContext
+from aiowfm.testing import VIRTUAL_TIME
 from aiowfm.worker.heartbeats import Heartbeats
 from aiowfm.worker.runner import Runner
 from aiowfm.worker.statistics import Tally
 from aiowfm.worker.threads import Threads
-from tests.virtual_time import VIRTUAL_TIME
 from tests.worker.fakes import Report, Reports, activity_task, handler
 
 pytestmark = pytest.mark.anyio

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiowfm.errors import ConfigError
+from aiowfm.testing import VIRTUAL_TIME
 from aiowfm.worker.slots import Slots
-from tests.virtual_time import VIRTUAL_TIME
 
 
 @pytest.fixture

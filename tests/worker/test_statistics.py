@@ -7,7 +7,7 @@ import anyio
 import pytest
 
 from aiowfm import CancelReason, Engine, EngineStats, TaskContext, TaskError, TaskStats
-from tests.virtual_time import VIRTUAL_TIME
+from aiowfm.testing import VIRTUAL_TIME
 
 pytestmark = pytest.mark.anyio
 

@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from aiowfm import Engine, LocalBackend
-from tests.virtual_time import VIRTUAL_TIME, VirtualTimeLoop
+from aiowfm.testing import VIRTUAL_TIME, VirtualTimeLoop
 
 pytestmark = pytest.mark.anyio
 
@@ -43,7 +43,7 @@ def engine_that_blocks(seconds: float, **options: Any) -> Engine:
     async def block() -> None:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, VirtualTimeLoop)
-        loop.pass_time(seconds)
+        loop.clock.block(seconds)
 
     @engine.task("other")
     async def other() -> None:

@@ -11,8 +11,8 @@ import pytest
 from aiowfm.errors import BackendUnavailableError, ConfigError, NotFoundError
 from aiowfm.names import ActivityArn
 from aiowfm.tasks.context import CancelReason, TaskContext
+from aiowfm.testing import VIRTUAL_TIME
 from aiowfm.worker.worker import Worker, most_polls, slot_limits
-from tests.virtual_time import VIRTUAL_TIME
 from tests.worker.fakes import POLL_SECONDS, Report, Reports, Tasks, activity_task, config, handler
 
 THROTTLED = BackendUnavailableError("GetActivityTask", "ThrottlingException", "slower")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from aiowfm.asl import timestamps
 from aiowfm.asl.choice import OPERATORS
 from aiowfm.asl.findings import Finding, Pointer, did_you_mean, shown
 from aiowfm.asl.model import ChoiceRule
@@ -21,6 +22,7 @@ _OPERANDS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
     "boolean": (bool, "true or false"),
 }
 _RULE_FIELDS = field_names(ChoiceRule)
+_JSONATA_FIELDS = _RULE_FIELDS - {"Variable", *COMBINATIONS}
 
 
 def choice_problems(place: Place) -> Iterator[Finding]:
@@ -32,9 +34,29 @@ def choice_problems(place: Place) -> Iterator[Finding]:
             yield place.finding("a choice rule needs Next", "Choices", index, missing="Next")
         if place.language != "JSONata":
             yield from _comparisons(place, rule, ("Choices", index))
-        elif "Condition" not in rule and comparing(rule) is None:
+            continue
+        yield from _unknown(place, rule, ("Choices", index), [])
+        if "Condition" not in rule and comparing(rule) is None:
             message = "a JSONata choice rule needs Condition"
             yield place.finding(message, "Choices", index, missing="Condition")
+
+
+def _unknown(
+    place: Place, rule: dict[str, Any], steps: Pointer, names: list[str]
+) -> Iterator[Finding]:
+    """What is not a field of a choice rule; also added to *names*."""
+    fields = [*_JSONATA_FIELDS] if place.language == "JSONata" else [*OPERATORS, *_RULE_FIELDS]
+    for field in rule:
+        if field in _RULE_FIELDS or field in OPERATORS:
+            continue
+        names.append(field)
+        hint = did_you_mean(field, fields)
+        if place.language == "JSONata":
+            message = f"a choice rule has no field {field!r}{hint or ': write Condition'}"
+        else:
+            message = f"unknown comparison {field!r}{hint or '; one is StringEquals'}"
+        aws = f"Field '{field}' is not supported"
+        yield place.finding(message, *steps, field, aws=aws, at=steps)
 
 
 def comparing(rule: dict[str, Any]) -> str | None:
@@ -49,16 +71,8 @@ def _comparisons(place: Place, rule: dict[str, Any], steps: Pointer) -> Iterator
         message = "Condition is JSONata's: use Variable and a comparison, or QueryLanguage: JSONata"
         aws = not_in("JSONPath", "Condition")
         yield place.finding(message, *steps, "Condition", aws=aws, at=steps)
-    unknown = [field for field in rule if field not in _RULE_FIELDS and field not in OPERATORS]
-    for field in unknown:
-        hint = did_you_mean(field, [*OPERATORS, *_RULE_FIELDS])
-        yield place.finding(
-            f"unknown comparison {field!r}{hint or '; one is StringEquals'}",
-            *steps,
-            field,
-            aws=f"Field '{field}' is not supported",
-            at=steps,
-        )
+    unknown: list[str] = []
+    yield from _unknown(place, rule, steps, unknown)
     given = [field for field in rule if field in OPERATORS or field in COMBINATIONS]
     if len(given) > 1:
         message = f"{' and '.join(given)} in one rule: keep one, or put each into a rule under And"
@@ -94,3 +108,7 @@ def _comparison(
     if not isinstance(operand, types) or (isinstance(operand, bool) and types is not bool):
         message = f"{operator} must be {called}, not {shown(operand)}"
         yield place.finding(message, *steps, operator)
+    elif OPERATORS[operator].operand == "timestamp" and timestamps.parse(str(operand)) is None:
+        message = f"{operator} must be a time like 2026-01-31T12:00:00Z, not {shown(operand)}"
+        aws = "String does not match RFC3339 timestamp"
+        yield place.finding(message, *steps, operator, aws=aws)

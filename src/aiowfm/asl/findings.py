@@ -23,6 +23,13 @@ NO_PATH = "NO_PATH"
 STATIC_RESULT = "PASS_RESULT_IS_STATIC"
 LABEL = "INVALID_LABEL"  # ours: AWS words these problems unlike all others
 DUPLICATE_KEY = "DUPLICATE_KEY"  # ours
+NEVER_ASKED = "NEVER_ASKED"  # ours, as the following
+NO_EFFECT = "NO_EFFECT"
+NO_LIMIT = "NO_LIMIT"
+NO_TIMEOUT = "NO_TIMEOUT"
+RECURRING_KEY = "RECURRING_KEY"
+UNKNOWN_ERROR = "UNKNOWN_ERROR"
+UNKNOWN_FUNCTION = "UNKNOWN_FUNCTION"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,6 +24,7 @@ _Fold: TypeAlias = "Callable[[Interpreter, HistoryEvent, Branch], None]"
 def fold(run: Interpreter, event: HistoryEvent, branch: Branch) -> None:
     """Change *run* as *event*, which belongs to *branch*, says."""
     run.last_event_id = event.id
+    branch.active_at = event.timestamp
     _FOLDS[event.type](run, event, branch)
 
 
@@ -110,9 +111,11 @@ def _task_started(run: Interpreter, event: HistoryEvent, branch: Branch) -> None
 
 
 def _task_submitted(run: Interpreter, event: HistoryEvent, branch: Branch) -> None:
-    task = _visit(branch).task
+    visit = _visit(branch)
+    task = visit.task
     assert task is not None
     task.answer = cast("Payload", event.details["output"])
+    visit.effective_input = None  # the service has it, and may keep its answer for days
     branch.tail = event.id
 
 

@@ -10,14 +10,14 @@ from collections import ChainMap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from aiowfm.asl import model
+from aiowfm.asl import fields, model
 from aiowfm.asl.dialect import Dialect
 from aiowfm.asl.errors import Failure
 from aiowfm.asl.jsonata_dialect import JsonataDialect
 from aiowfm.asl.jsonpath_dialect import JsonPathDialect
 from aiowfm.asl.payload import JsonValue, Payload
 
-DIALECTS: Mapping[model.QueryLanguage, Dialect] = {
+DIALECTS: Mapping[fields.QueryLanguage, Dialect] = {
     "JSONPath": JsonPathDialect(),
     "JSONata": JsonataDialect(),
 }
@@ -32,6 +32,7 @@ class Branch:
         parent: The stay in the Parallel or Map it belongs to.
         index: Which branch or iteration it is.
         tail: The id of its newest event.
+        active_at: When that happened.
         data: What the next state gets or, when finished, what it gave.
             None before it has begun: its parent knows.
         next: The state to enter; None while in one and when finished.
@@ -49,11 +50,12 @@ class Branch:
     data: Payload | None
     next: str | None
     variables: ChainMap[str, JsonValue]
-    language: model.QueryLanguage
+    language: fields.QueryLanguage
     sizes: dict[str, int] = field(default_factory=dict)
     visit: Visit | None = None
     is_finished: bool = False
     is_abandoned: bool = False
+    active_at: float = 0.0
 
 
 @dataclass(slots=True)
@@ -98,7 +100,8 @@ class Visit:
         free_after: Events that the next iterations to start may follow.
         started_count: How many iterations were started.
         has_timer: A Wait or the pause before a retry is under way.
-        waits_from: What a Wait counts its seconds from: when the state was entered, or redriven.
+        begun_at: When its work began: when the state was entered or redriven, or when the
+            pause before another attempt was over.
         map_run_arn: The Map run that was started, which a redrive takes up again.
         map_run_redrives: How often the Map run was redriven.
         effective_input: Cached: the input after InputPath and Parameters.
@@ -124,14 +127,14 @@ class Visit:
     free_after: list[int] = field(default_factory=list)
     started_count: int = 0
     has_timer: bool = False
-    waits_from: float = 0.0
+    begun_at: float = 0.0
     map_run_arn: str | None = None
     map_run_redrives: int = 0
     effective_input: Payload | None = None
     items: list[JsonValue] | None = None
 
     def __post_init__(self) -> None:
-        self.waits_from = self.entered_at
+        self.begun_at = self.entered_at
 
     @property
     def dialect(self) -> Dialect:
@@ -141,6 +144,15 @@ class Visit:
     @property
     def can_retry(self) -> bool:
         return isinstance(self.state, model.TaskState | model.ParallelState | model.MapState)
+
+    @property
+    def latest_at(self) -> float:
+        """When the newest thing happened to it, the same whenever it is asked.
+
+        What fails without an event fails then, and not when it is evaluated, which a
+        restart does again.
+        """
+        return max(self.branch.active_at, self.begun_at)
 
     @property
     def has_token(self) -> bool:
@@ -175,4 +187,4 @@ class Visit:
         self.failure = self.task = None
         self.is_failed = self.has_timer = False
         self.attempts = []
-        self.waits_from = now
+        self.begun_at = now

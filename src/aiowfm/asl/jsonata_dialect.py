@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from aiowfm.asl import model, timestamps
+from aiowfm.asl import fields, model, timestamps
 from aiowfm.asl.context import context_object
 from aiowfm.asl.dialect import Exit
 from aiowfm.asl.errors import QUERY_EVALUATION_ERROR, EvaluationError
@@ -105,8 +105,8 @@ class JsonataDialect:
         whole: bool = True,
     ) -> float | None:
         shown = field
-        holder, field = model.holder(visit.state, field)
-        literal = getattr(holder, model.attribute(field), None)
+        holder, field = fields.holder(visit.state, field)
+        literal = getattr(holder, fields.attribute(field), None)
         if not isinstance(literal, str):
             return literal if isinstance(literal, int | float) else None
         value = holder.jsonata(field, shown)(JsonataScope(run, visit))
@@ -125,7 +125,7 @@ class JsonataDialect:
 
     def text(self, run: Interpreter, visit: Visit, field: str) -> str | None:
         state: Any = visit.state
-        literal = getattr(state, model.attribute(field), None)
+        literal = getattr(state, fields.attribute(field), None)
         if literal is None:
             return None
         value = state.jsonata(field)(JsonataScope(run, visit))
@@ -151,9 +151,9 @@ class JsonataDialect:
     def wait_until(self, run: Interpreter, visit: Visit) -> float:
         state = visit.state
         assert isinstance(state, model.WaitState)
-        seconds = self.number(run, visit, "Seconds", least=0, most=model.MAX_SECONDS)
+        seconds = self.number(run, visit, "Seconds", least=0, most=fields.MAX_SECONDS)
         if seconds is not None:
-            return visit.waits_from + seconds
+            return visit.begun_at + seconds
         text = self.text(run, visit, "Timestamp") or ""
         instant = timestamps.parse(text)
         if instant is None:

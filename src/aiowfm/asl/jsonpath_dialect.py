@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from aiowfm.asl import choice, model, timestamps
+from aiowfm.asl import choice, fields, model, timestamps
 from aiowfm.asl.context import VisitScope
 from aiowfm.asl.dialect import Exit
 from aiowfm.asl.errors import EvaluationError
@@ -61,7 +61,7 @@ class JsonPathDialect:
         most: float = math.inf,
         whole: bool = True,
     ) -> float | None:
-        holder, field = model.holder(visit.state, field)
+        holder, field = fields.holder(visit.state, field)
         literal, path = _literal_and_path(holder, field)
         if path is None:
             return literal if isinstance(literal, int | float) else None
@@ -116,7 +116,7 @@ class JsonPathDialect:
         state = visit.state
         assert isinstance(state, model.WaitState)
         if isinstance(state.seconds, int):
-            return visit.waits_from + state.seconds
+            return visit.begun_at + state.seconds
         if state.timestamp is not None:
             instant = timestamps.parse(state.timestamp)
             if instant is None:
@@ -126,12 +126,12 @@ class JsonPathDialect:
         if state.seconds_path is not None:
             seconds = _looked_up(state.seconds_path, "SecondsPath", scope)
             number = _number(seconds, whole=True)
-            if number is None or not 0 <= number <= model.MAX_SECONDS:
+            if number is None or not 0 <= number <= fields.MAX_SECONDS:
                 raise EvaluationError(
                     "The SecondsPath parameter cannot be parsed as a long value:"
                     f" {state.seconds_path} == {_shown(seconds)}"
                 )
-            return visit.waits_from + number
+            return visit.begun_at + number
         path = state.timestamp_path or "$"
         value = _looked_up(path, "TimestampPath", scope)
         instant = timestamps.parse(value) if isinstance(value, str) else None
@@ -173,7 +173,7 @@ class JsonPathDialect:
 
 
 def _literal_and_path(state: Any, field: str) -> tuple[object, str | None]:
-    name = model.attribute(field)
+    name = fields.attribute(field)
     return getattr(state, name, None), getattr(state, f"{name}_path", None)
 
 
@@ -198,7 +198,7 @@ def _looked_up(path: str, field: str, scope: VisitScope) -> JsonValue:
     return compile_expression(field, path)(scope)
 
 
-def _filled(state: model.Model, field: str, scope: VisitScope) -> Payload:
+def _filled(state: fields.Model, field: str, scope: VisitScope) -> Payload:
     return Payload(state.template(field)(scope))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from aiowfm.asl.findings import DUPLICATE_LABEL, LABEL, Finding, Pointer
+from aiowfm.asl.findings import DUPLICATE_LABEL, LABEL, NO_EFFECT, Finding, Pointer
 from aiowfm.asl.places import Place, as_dict
 
 MAX_LABEL_LENGTH = 40
@@ -13,6 +13,19 @@ MAX_ITEMS = 100_000_000  # ReaderConfig.MaxItems
 # What names of activities, executions and labels of Maps may not contain.
 FORBIDDEN_IN_NAMES = re.compile(
     r"[\s<>{}\[\]?*\"#%\\^|~`$&,;:/\x00-\x1f\x7f-\x9f\ufffe\uffff\ud800-\udfff]"
+)
+# developer guide, "Distributed Map state fields"
+_OF_DISTRIBUTED = frozenset(
+    {
+        "ItemReader",
+        "ItemBatcher",
+        "ResultWriter",
+        "Label",
+        "ToleratedFailureCount",
+        "ToleratedFailureCountPath",
+        "ToleratedFailurePercentage",
+        "ToleratedFailurePercentagePath",
+    }
 )
 _PROCESSORS = ("ItemProcessor", "Iterator")
 
@@ -22,6 +35,21 @@ def map_problems(place: Place) -> Iterator[Finding]:
     yield from _label(place)
     yield from _processor(place)
     yield from _max_items(place)
+
+
+def map_warnings(place: Place) -> Iterator[Finding]:
+    """Fields that do nothing in an inline Map."""
+    processor = as_dict(place.state.get("ItemProcessor", place.state.get("Iterator")))
+    if as_dict(processor.get("ProcessorConfig")).get("Mode") == "DISTRIBUTED":
+        return
+    for field in _OF_DISTRIBUTED & place.state.keys():
+        message = f"{field} is for distributed Maps: here it does nothing without"
+        yield place.finding(
+            f"{message} ProcessorConfig: {{Mode: DISTRIBUTED, ExecutionType: STANDARD}}",
+            field,
+            severity="warning",
+            code=NO_EFFECT,
+        )
 
 
 def repeated_labels(places: Iterable[Place]) -> Iterator[Finding]:
@@ -94,6 +122,3 @@ def _max_items(place: Place) -> Iterator[Finding]:
     if number > MAX_ITEMS:
         message = f"MaxItems must be at most {MAX_ITEMS}, not {number}"
         yield place.finding(message, *steps, "MaxItems", aws=f"Maximum value is {MAX_ITEMS}")
-    elif number < 0:
-        message = f"MaxItems must be at least 0, not {number}"
-        yield place.finding(message, *steps, "MaxItems", aws="Minimum value is 0")

@@ -8,78 +8,23 @@ goes beyond the shape of a single field is in `rules`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_pascal, to_snake
+from pydantic import ConfigDict, Field
 
-from aiowfm.asl.jsonata import Template as JsonataTemplate
-from aiowfm.asl.jsonata import compile_jsonata_template
-from aiowfm.asl.templates import Template, compile_template
-
-QueryLanguage = Literal["JSONPath", "JSONata"]
-
-# Whole numbers that JSONata states may also write as "{% ... %}".
-Jsonata = Annotated[str, Field(pattern=r"(?s)^\{%.*%\}$")]
-MAX_SECONDS = 99_999_999  # Wait, TimeoutSeconds, IntervalSeconds, …
-Seconds = Annotated[int, Field(ge=0, le=MAX_SECONDS, strict=True)]
-PositiveSeconds = Annotated[int, Field(ge=1, le=MAX_SECONDS, strict=True)]
-Whole = Annotated[int, Field(ge=0, strict=True)]
-Text = Annotated[str, Field(strict=True)]
-Flag = Annotated[bool, Field(strict=True)]
-StateName = Annotated[str, Field(min_length=1, max_length=80, strict=True)]
-
-
-@lru_cache
-def attribute(field: str) -> str:
-    """The attribute that holds the field spelt *field* in definitions."""
-    return to_snake(field)
-
-
-class Model(BaseModel):
-    """Base of the models: field names as the language spells them, in Pascal case."""
-
-    model_config = ConfigDict(
-        alias_generator=to_pascal,
-        extra="forbid",
-        frozen=True,
-        ignored_types=(cached_property,),
-    )
-
-    @cached_property
-    def _templates(self) -> dict[str, Template]:
-        return {}
-
-    @cached_property
-    def _expressions(self) -> dict[str, JsonataTemplate]:
-        return {}
-
-    def gives(self, field: str) -> bool:
-        """Whether the definition names *field*, even if as null."""
-        return field in self.model_fields_set
-
-    def template(self, field: str) -> Template:
-        """The payload template in *field*, compiled when first asked for."""
-        template = self._templates.get(field)
-        if template is None:
-            template = self._templates[field] = compile_template(getattr(self, field))
-        return template
-
-    def jsonata(self, field: str, shown: str | None = None) -> JsonataTemplate:
-        """The JSONata in *field*, compiled when first asked for; errors call it *shown*."""
-        template = self._expressions.get(field)
-        if template is None:
-            value = getattr(self, attribute(field))
-            template = compile_jsonata_template(value, shown or field)
-            self._expressions[field] = template
-        return template
-
-
-def holder(state: Model, field: str) -> tuple[Any, str]:
-    """What holds *field*, the state or the part of it that precedes the slash, and the rest."""
-    part, _, rest = field.rpartition("/")
-    return (getattr(state, attribute(part)) if part else state), rest
+from aiowfm.asl.fields import (
+    Flag,
+    Given,
+    Jsonata,
+    Model,
+    PositiveSeconds,
+    QueryLanguage,
+    Seconds,
+    StateName,
+    Text,
+    Whole,
+)
 
 
 class Retrier(Model):
@@ -89,9 +34,9 @@ class Retrier(Model):
     interval_seconds: PositiveSeconds = 1
     max_attempts: Annotated[int, Field(ge=0, le=99_999_999, strict=True)] = 3
     backoff_rate: Annotated[float, Field(ge=1.0, strict=True)] = 2.0
-    max_delay_seconds: PositiveSeconds | None = None
+    max_delay_seconds: Given[PositiveSeconds] = None
     jitter_strategy: Literal["NONE", "FULL"] = "NONE"
-    comment: Text | None = None
+    comment: Given[Text] = None
 
 
 class Catcher(Model):
@@ -101,8 +46,8 @@ class Catcher(Model):
     next: StateName
     result_path: Text | None = "$"
     output: Any = None
-    assign: dict[str, Any] | None = None
-    comment: Text | None = None
+    assign: Given[dict[str, Any]] = None
+    comment: Given[Text] = None
 
 
 class ChoiceRule(Model):
@@ -110,15 +55,15 @@ class ChoiceRule(Model):
 
     model_config = ConfigDict(extra="allow")
 
-    variable: Text | None = None
-    and_: Annotated[list[ChoiceRule], Field(min_length=1)] | None = Field(None, alias="And")
-    or_: Annotated[list[ChoiceRule], Field(min_length=1)] | None = Field(None, alias="Or")
-    not_: ChoiceRule | None = Field(None, alias="Not")
-    condition: bool | str | None = None
-    next: StateName | None = None
+    variable: Given[Text] = None
+    and_: Given[Annotated[list[ChoiceRule], Field(min_length=1)]] = Field(None, alias="And")
+    or_: Given[Annotated[list[ChoiceRule], Field(min_length=1)]] = Field(None, alias="Or")
+    not_: Given[ChoiceRule] = Field(None, alias="Not")
+    condition: Given[Flag | Jsonata] = None
+    next: Given[StateName] = None
     output: Any = None
-    assign: dict[str, Any] | None = None
-    comment: Text | None = None
+    assign: Given[dict[str, Any]] = None
+    comment: Given[Text] = None
 
     @property
     def comparisons(self) -> dict[str, Any]:
@@ -130,12 +75,12 @@ class State(Model):
     """What every state has."""
 
     type: str
-    comment: Text | None = None
-    query_language: QueryLanguage | None = None
+    comment: Given[Text] = None
+    query_language: Given[QueryLanguage] = None
 
 
 class _Transition(State):
-    next: StateName | None = None
+    next: Given[StateName] = None
     end: Flag = False
 
 
@@ -152,9 +97,9 @@ class _Work(_Transition, _InputOutput):
     arguments: Any = None
     result_selector: dict[str, Any] | None = None
     result_path: Text | None = "$"
-    assign: dict[str, Any] | None = None
-    retry: list[Retrier] = []
-    catch: list[Catcher] = []
+    assign: Given[dict[str, Any]] = None
+    retry: list[Retrier] = Field(default_factory=list)
+    catch: list[Catcher] = Field(default_factory=list)
 
 
 class TaskState(_Work):
@@ -162,10 +107,10 @@ class TaskState(_Work):
 
     type: Literal["Task"]
     resource: Annotated[str, Field(min_length=1, strict=True)]
-    timeout_seconds: PositiveSeconds | Jsonata | None = None
-    timeout_seconds_path: Text | None = None
-    heartbeat_seconds: PositiveSeconds | Jsonata | None = None
-    heartbeat_seconds_path: Text | None = None
+    timeout_seconds: Given[PositiveSeconds | Jsonata] = None
+    timeout_seconds_path: Given[Text] = None
+    heartbeat_seconds: Given[PositiveSeconds | Jsonata] = None
+    heartbeat_seconds_path: Given[Text] = None
     credentials: Any = None
 
     @cached_property
@@ -181,7 +126,7 @@ class PassState(_Transition, _InputOutput):
     result: Any = None
     result_path: Text | None = "$"
     parameters: Any = None
-    assign: dict[str, Any] | None = None
+    assign: Given[dict[str, Any]] = None
 
 
 class ChoiceState(_InputOutput):
@@ -189,19 +134,19 @@ class ChoiceState(_InputOutput):
 
     type: Literal["Choice"]
     choices: Annotated[list[ChoiceRule], Field(min_length=1)]
-    default: StateName | None = None
-    assign: dict[str, Any] | None = None
+    default: Given[StateName] = None
+    assign: Given[dict[str, Any]] = None
 
 
 class WaitState(_Transition, _InputOutput):
     """Waits for a time or until one (Wait)."""
 
     type: Literal["Wait"]
-    seconds: Seconds | Jsonata | None = None
-    seconds_path: Text | None = None
-    timestamp: Text | None = None
-    timestamp_path: Text | None = None
-    assign: dict[str, Any] | None = None
+    seconds: Given[Seconds | Jsonata] = None
+    seconds_path: Given[Text] = None
+    timestamp: Given[Text] = None
+    timestamp_path: Given[Text] = None
+    assign: Given[dict[str, Any]] = None
 
 
 class SucceedState(_InputOutput):
@@ -214,10 +159,10 @@ class FailState(State):
     """Ends its branch with an error (Fail)."""
 
     type: Literal["Fail"]
-    error: Text | None = None
-    error_path: Text | None = None
-    cause: Text | None = None
-    cause_path: Text | None = None
+    error: Given[Text] = None
+    error_path: Given[Text] = None
+    cause: Given[Text] = None
+    cause_path: Given[Text] = None
 
 
 class ParallelState(_Work):
@@ -231,19 +176,44 @@ class ProcessorConfig(Model):
     """How a Map runs its iterations."""
 
     mode: Literal["INLINE", "DISTRIBUTED"] = "INLINE"
-    execution_type: Literal["STANDARD", "EXPRESS"] | None = None
+    execution_type: Given[Literal["STANDARD", "EXPRESS"]] = None
 
 
 class ItemBatcher(Model):
     """How a distributed Map groups its items."""
 
-    max_items_per_batch: Annotated[int, Field(ge=1, strict=True)] | Jsonata | None = None
-    max_items_per_batch_path: Text | None = None
-    max_input_bytes_per_batch: (
-        Annotated[int, Field(ge=1, le=262_144, strict=True)] | Jsonata | None
-    ) = None
-    max_input_bytes_per_batch_path: Text | None = None
+    max_items_per_batch: Given[Annotated[int, Field(ge=1, strict=True)] | Jsonata] = None
+    max_items_per_batch_path: Given[Text] = None
+    max_input_bytes_per_batch: Given[
+        Annotated[int, Field(ge=1, le=262_144, strict=True)] | Jsonata
+    ] = None
+    max_input_bytes_per_batch_path: Given[Text] = None
     batch_input: Any = None
+
+
+class ReaderConfig(Model):
+    """What the items of a distributed Map are read from, and how."""
+
+    input_type: Given[Literal["CSV", "JSON", "JSONL", "MANIFEST", "PARQUET"] | Jsonata] = None
+    transformation: Given[Literal["NONE", "LOAD_AND_FLATTEN"] | Jsonata] = None
+    manifest_type: Given[Literal["ATHENA_DATA", "S3_INVENTORY"] | Jsonata] = None
+    items_pointer: Given[Text] = None
+    csv_delimiter: Given[Literal["COMMA", "PIPE", "SEMICOLON", "SPACE", "TAB"] | Jsonata] = Field(
+        None, alias="CSVDelimiter"
+    )
+    csv_header_location: Given[Literal["FIRST_ROW", "GIVEN"] | Jsonata] = Field(
+        None, alias="CSVHeaderLocation"
+    )
+    csv_headers: Given[list[Text] | Jsonata] = Field(None, alias="CSVHeaders")
+    max_items: Given[Whole | Jsonata] = None
+    max_items_path: Given[Text] = None
+
+
+class WriterConfig(Model):
+    """In what form a distributed Map writes its results."""
+
+    transformation: Given[Literal["NONE", "COMPACT", "FLATTEN"] | Jsonata] = None
+    output_type: Given[Literal["JSON", "JSONL"] | Jsonata] = None
 
 
 class ItemReader(Model):
@@ -252,16 +222,16 @@ class ItemReader(Model):
     resource: Text
     parameters: Any = None
     arguments: Any = None
-    reader_config: dict[str, Any] | None = None
+    reader_config: Given[ReaderConfig] = None
 
 
 class ResultWriter(Model):
     """Where a distributed Map writes its results to."""
 
-    resource: Text | None = None
+    resource: Given[Text] = None
     parameters: Any = None
     arguments: Any = None
-    writer_config: dict[str, Any] | None = None
+    writer_config: Given[WriterConfig] = None
 
 
 class MapState(_Work):
@@ -271,20 +241,20 @@ class MapState(_Work):
     items_path: Text | None = "$"
     items: Any = None
     item_selector: Any = None
-    item_processor: Processor | None = None
-    iterator: Processor | None = None
-    item_reader: ItemReader | None = None
-    item_batcher: ItemBatcher | None = None
-    result_writer: ResultWriter | None = None
-    max_concurrency: Whole | Jsonata | None = None
-    max_concurrency_path: Text | None = None
-    tolerated_failure_count: Whole | Jsonata | None = None
-    tolerated_failure_count_path: Text | None = None
-    tolerated_failure_percentage: (
-        Annotated[float, Field(ge=0, le=100, strict=True)] | Jsonata | None
-    ) = None
-    tolerated_failure_percentage_path: Text | None = None
-    label: Text | None = None
+    item_processor: Given[Processor] = None
+    iterator: Given[Processor] = None
+    item_reader: Given[ItemReader] = None
+    item_batcher: Given[ItemBatcher] = None
+    result_writer: Given[ResultWriter] = None
+    max_concurrency: Given[Whole | Jsonata] = None
+    max_concurrency_path: Given[Text] = None
+    tolerated_failure_count: Given[Whole | Jsonata] = None
+    tolerated_failure_count_path: Given[Text] = None
+    tolerated_failure_percentage: Given[
+        Annotated[float, Field(ge=0, le=100, strict=True)] | Jsonata
+    ] = None
+    tolerated_failure_percentage_path: Given[Text] = None
+    label: Given[Text] = None
 
     @cached_property
     def processor(self) -> Processor:
@@ -313,7 +283,7 @@ class Branch(Model):
 
     start_at: StateName
     states: Annotated[dict[StateName, AnyState], Field(min_length=1)]
-    comment: Text | None = None
+    comment: Given[Text] = None
 
 
 class Processor(Branch):
@@ -325,8 +295,8 @@ class Processor(Branch):
 class StateMachine(Branch):
     """A whole definition."""
 
-    version: Text | None = None
-    timeout_seconds: PositiveSeconds | None = None
+    version: Given[Text] = None
+    timeout_seconds: Given[PositiveSeconds] = None
     query_language: QueryLanguage = "JSONPath"
 
 

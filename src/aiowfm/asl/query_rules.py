@@ -8,10 +8,27 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from aiowfm.asl.choice_rules import comparing
-from aiowfm.asl.findings import INVALID_JSONATA, UNSUPPORTED_JSONATA, Finding, Pointer, label, shown
+from aiowfm.asl.findings import (
+    INVALID_JSONATA,
+    UNKNOWN_FUNCTION,
+    UNSUPPORTED_JSONATA,
+    Finding,
+    Pointer,
+    did_you_mean,
+    label,
+    shown,
+)
 from aiowfm.asl.jsonata import InvalidExpressionError, expression_in
+from aiowfm.asl.jsonata.functions import FUNCTIONS
 from aiowfm.asl.jsonata_names import references
-from aiowfm.asl.model import STATE_TYPES, Catcher, ItemBatcher, ItemReader, ResultWriter
+from aiowfm.asl.model import (
+    STATE_TYPES,
+    Catcher,
+    ItemBatcher,
+    ItemReader,
+    ReaderConfig,
+    ResultWriter,
+)
 from aiowfm.asl.places import Place, not_in, values_in
 from aiowfm.asl.shape import field_names
 
@@ -35,7 +52,7 @@ _FIELDS: Mapping[str, frozenset[str]] = {
     "Catch": field_names(Catcher),
     "Choices": frozenset({"Output"}),
     "ItemReader": field_names(ItemReader),
-    "ReaderConfig": frozenset({"MaxItemsPath"}),
+    "ReaderConfig": field_names(ReaderConfig),
     "ItemBatcher": field_names(ItemBatcher),
     "ResultWriter": field_names(ResultWriter),
 }
@@ -62,7 +79,6 @@ _EXPRESSIONS = (
     "Error",
     "Cause",
 )
-# Where these are strings, the shape demands an expression.
 _NUMBERS = frozenset(
     {
         "Seconds",
@@ -73,8 +89,11 @@ _NUMBERS = frozenset(
         "ToleratedFailurePercentage",
         "MaxItemsPerBatch",
         "MaxInputBytesPerBatch",
+        "MaxItems",
     }
 )
+# Where these are strings, the shape demands an expression.
+_NO_TEXT = _NUMBERS | {"Condition"}
 _WITH_RESULT = ("Task", "Parallel", "Map")
 
 
@@ -91,10 +110,31 @@ def query_problems(place: Place) -> Iterator[Finding]:
     if place.language in ("JSONPath", "JSONata") and place.kind in STATE_TYPES:
         yield from _foreign_fields(place)
     if place.language == "JSONata":
+        yield from _items(place)
         yield from _expressions(place)
+    else:
+        yield from _numbers(place)
 
 
 # --- fields of the other language ----------------------------------------------------
+
+
+def query_warnings(place: Place) -> Iterator[Finding]:
+    """Calls of functions that do not exist, which AWS notices when they are made."""
+    for pointer, text, _ in _texts(place):
+        expression = expression_in(text)
+        if expression is None:
+            continue
+        try:
+            unknown = references(expression).unknown
+        except InvalidExpressionError:
+            continue
+        for name in unknown:
+            hint = did_you_mean(name, FUNCTIONS.bindings)
+            if name == "eval":
+                hint = "; Step Functions leaves it out of JSONata"
+            message = f"{label(pointer)} calls ${name}, and there is no such function{hint}"
+            yield place.finding(message, *pointer, severity="warning", code=UNKNOWN_FUNCTION)
 
 
 def _foreign_fields(place: Place) -> Iterator[Finding]:
@@ -133,11 +173,31 @@ def _instead(place: Place, field: str, names: list[str]) -> str:
     return _IN_JSONATA.get(field) or f"{field.removesuffix('Path')} with an expression"
 
 
+def _numbers(place: Place) -> Iterator[Finding]:
+    """The shape allows expressions for numbers, but JSONPath has none."""
+    for steps, part in place.parts():
+        for field in _NUMBERS & part.keys():
+            if isinstance(value := part[field], str) and expression_in(value) is not None:
+                yield place.finding(
+                    f"{field} must be a whole number, not {shown(value)}: expressions are for"
+                    f" QueryLanguage JSONata, and a path is given as {field}Path",
+                    *steps,
+                    field,
+                    aws=f"Expected value of type Integer, but got {shown(value)}",
+                )
+
+
 # --- JSONata -------------------------------------------------------------------------
 
 
 def _expressions(place: Place) -> Iterator[Finding]:
     """Strings that are `{% … %}` hold JSONata."""
+    for pointer, text, members in _texts(place):
+        yield from _expression(place, pointer, text, members)
+
+
+def _texts(place: Place) -> Iterator[tuple[Pointer, str, set[str]]]:
+    """The strings that may be expressions, and the members of `$states` that are there."""
     for steps, part in place.parts():
         if steps[:1] not in ((), ("Catch",), ("Choices",)):
             continue  # a field of the state
@@ -146,7 +206,15 @@ def _expressions(place: Place) -> Iterator[Finding]:
                 members = {"input", "context", *_members(place, steps, field)}
                 for pointer, text in values_in((*steps, field), part[field]):
                     if isinstance(text, str):
-                        yield from _expression(place, pointer, text, members)
+                        yield pointer, text, members
+
+
+def _items(place: Place) -> Iterator[Finding]:
+    items = place.state.get("Items", [])
+    is_expression = isinstance(items, str) and expression_in(items) is not None
+    if place.kind == "Map" and not isinstance(items, list | dict) and not is_expression:
+        message = f"Items must be a list or an expression '{{% … %}}', not {shown(items)}"
+        yield place.finding(message, "Items")
 
 
 def _members(place: Place, steps: Pointer, field: str) -> tuple[str, ...]:
@@ -162,7 +230,7 @@ def _members(place: Place, steps: Pointer, field: str) -> tuple[str, ...]:
 def _expression(place: Place, pointer: Pointer, text: str, members: set[str]) -> Iterator[Finding]:
     expression = expression_in(text)
     if expression is None:
-        if (text.startswith("{%") or text.endswith("%}")) and pointer[-1] not in _NUMBERS:
+        if (text.startswith("{%") or text.endswith("%}")) and pointer[-1] not in _NO_TEXT:
             yield place.finding(
                 f"{label(pointer)} must start with '{{%' and end with '%}}' to be an expression,"
                 f" or do neither, not {shown(text)}",

@@ -30,6 +30,7 @@ def recover(run: Interpreter, visit: Visit) -> None:
                 visit.attempts = [0] * len(visit.retriers)
             visit.attempts[place] += 1
             visit.reset()
+            visit.begun_at = due
             run.go_on(visit.branch)
         elif not visit.has_timer:
             run.start_timer(visit, due)
@@ -103,7 +104,7 @@ def evaluation_failed(run: Interpreter, visit: Visit, exc: EvaluationError) -> N
 def _note(run: Interpreter, visit: Visit, exc: EvaluationError) -> None:
     cause = located(visit, exc.cause)
     if exc.error != QUERY_EVALUATION_ERROR:
-        visit.failure = Failure(exc.error, cause, run.now)
+        visit.failure = Failure(exc.error, cause, visit.latest_at)
         return
     details = {"error": exc.error, "cause": cause, "state": visit.name}
     if exc.location is not None:

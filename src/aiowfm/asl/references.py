@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from aiowfm.asl.payload import parse
+from aiowfm.asl.places import Place
 from aiowfm.asl.rules import scopes
 
 # Fields whose members ending in `.$` are looked up, while all else in them is data.
@@ -41,14 +42,19 @@ def variable_references(text: str) -> dict[str, list[str]]:
         return {}
     definition = parse(text)
     assert isinstance(definition, dict)
-    references: dict[str, list[str]] = {}
+    by_state: dict[str, list[str]] = {}
     for scope in scopes(definition):
         for place in scope.places():
-            is_jsonata = place.language == "JSONata"
-            found = sorted(set(_in_jsonata(place.state) if is_jsonata else _in_paths(place.state)))
+            found = sorted(references(place))
             if found:
-                references[str(place.pointer[-1])] = found
-    return references
+                by_state[str(place.pointer[-1])] = found
+    return by_state
+
+
+def references(place: Place) -> set[str]:
+    """The variables that a state itself refers to, not the states inside it."""
+    is_jsonata = place.language == "JSONata"
+    return set(_in_jsonata(place.state) if is_jsonata else _in_paths(place.state))
 
 
 def _in_paths(part: Any, *, is_template: bool = False) -> Iterator[str]:

@@ -7,9 +7,11 @@ look at states together; those for one state are in `state_rules`.
 
 from __future__ import annotations
 
+import json
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from aiowfm.asl.findings import (
@@ -28,6 +30,8 @@ from aiowfm.asl.state_rules import express_problems, resource_problems, state_pr
 from aiowfm.asl.variable_rules import assigned, variable_problems
 from aiowfm.asl.warning_rules import warnings as warnings_of
 
+MAX_DEFINITION_BYTES = 1_048_576  # UTF-8; CreateStateMachine.definition
+MAX_COMPARED = 100_000  # names, with those that were perhaps meant
 _DIRECT = ("Next", "Default")
 
 
@@ -74,11 +78,13 @@ def problems(
     if found := list(beyond_json(definition)):
         return found
     found = shape_problems(StateMachine, definition, called="a state machine")
+    found += _size(definition)
     if isinstance(definition, dict):
         every_scope = list(scopes(definition, express=express))
         places = [place for scope in every_scope for place in scope.places()]
+        every_name = {name for scope in every_scope for name in scope.states()}
         for scope in every_scope:
-            found += _scope_problems(scope, every_scope)
+            found += _scope_problems(scope, every_name)
         found += _variable_problems(every_scope)
         found += _repeated_names(every_scope)
         found += repeated_labels(places)
@@ -90,6 +96,17 @@ def problems(
             if warnings:
                 found += warnings_of(place)
     return found
+
+
+def _size(definition: object) -> Iterator[Finding]:
+    text = json.dumps(definition, ensure_ascii=False, separators=(",", ":"))
+    size_bytes = len(text.encode(errors="replace"))
+    if size_bytes > MAX_DEFINITION_BYTES:
+        yield Finding(
+            pointer=(),
+            message=f"the definition has {size_bytes:,} bytes as JSON, and Step Functions takes"
+            f" {MAX_DEFINITION_BYTES:,}: split it into several workflows",
+        )
 
 
 def parse(definition: object) -> StateMachine:
@@ -158,7 +175,7 @@ def reachable(states: Mapping[str, dict[str, Any]], start: str) -> set[str]:
 # --- scopes --------------------------------------------------------------------------
 
 
-def _scope_problems(scope: Scope, every_scope: Sequence[Scope]) -> Iterator[Finding]:
+def _scope_problems(scope: Scope, every_name: Collection[str]) -> Iterator[Finding]:
     states = scope.states()
     targets: list[tuple[Pointer, str]] = []
     if isinstance(start := scope.machine.get("StartAt"), str) and start:
@@ -172,26 +189,27 @@ def _scope_problems(scope: Scope, every_scope: Sequence[Scope]) -> Iterator[Find
     yield from found
     names = as_dict(scope.machine.get("States"))
     lost = [(pointer, target) for pointer, target in targets if names and target not in names]
-    for pointer, target in lost:
+    for number, (pointer, target) in enumerate(lost):
+        # Looking for what was meant takes time that grows with both numbers.
+        near = did_you_mean(target, names) if number * len(names) < MAX_COMPARED else ""
         yield Finding(
             pointer=pointer,
-            message=_no_state(pointer, target, names, every_scope),
+            message=_no_state(pointer, target, near, names, every_name),
             code=TRANSITION,
             aws=f"Missing '{'StartAt' if pointer[-1] == 'StartAt' else 'Next'}' target: {target}",
         )
-    is_whole = len(states) == len(names) > 0 and not found and not lost
+    is_whole = len(states) == len(names) > 0 and all(map(_leads_on, states.values())) and not lost
     if is_whole and isinstance(start, str) and start:
         yield from _ways(scope, start)
 
 
 def _no_state(
-    pointer: Pointer, target: str, states: Collection[str], every_scope: Iterable[Scope]
+    pointer: Pointer, target: str, hint: str, states: Iterable[str], every_name: Collection[str]
 ) -> str:
-    hint = did_you_mean(target, states)
-    if not hint and any(target in scope.states() for scope in every_scope):
+    if not hint and target in every_name:
         hint = "; one elsewhere has that name, but nothing leads into or out of a Map or branch"
     if not hint:
-        hint = f"; the states here are {', '.join(map(repr, list(states)[:10]))}"
+        hint = f"; the states here are {', '.join(map(repr, islice(states, 10)))}"
     return f"{pointer[-1]} names no state: {target!r}{hint}"
 
 
@@ -216,6 +234,14 @@ def _ways(scope: Scope, start: str) -> Iterator[Finding]:
                 code=TRANSITION,
                 aws=f'State "{name}" is not reachable.',
             )
+
+
+def _leads_on(state: dict[str, Any]) -> bool:
+    """Whether *state* says where it leads, so that nothing follows from a mistake in it."""
+    if state.get("Type") == "Choice":
+        rules = as_list(state.get("Choices"))
+        return bool(rules) and all(isinstance(as_dict(rule).get("Next"), str) for rule in rules)
+    return _is_end(state) or isinstance(state.get("Next"), str)
 
 
 def _is_end(state: dict[str, Any]) -> bool:

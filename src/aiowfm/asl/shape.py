@@ -20,9 +20,11 @@ from aiowfm.asl.model import (
     ItemReader,
     Processor,
     ProcessorConfig,
+    ReaderConfig,
     ResultWriter,
     Retrier,
     State,
+    WriterConfig,
 )
 
 MAX_DEPTH = 200  # lists and objects in one another; ours, so that no one runs out of stack
@@ -35,6 +37,8 @@ _PARTS: Mapping[str, tuple[type[BaseModel], str]] = {
     "ItemBatcher": (ItemBatcher, "an ItemBatcher"),
     "ItemReader": (ItemReader, "an ItemReader"),
     "ResultWriter": (ResultWriter, "a ResultWriter"),
+    "ReaderConfig": (ReaderConfig, "a ReaderConfig"),
+    "WriterConfig": (WriterConfig, "a WriterConfig"),
     "Retry": (Retrier, "a retrier"),
     "Catch": (Catcher, "a catcher"),
     "Choices": (ChoiceRule, "a choice rule"),
@@ -151,7 +155,8 @@ def _in_words(
             name = str(first.get("ctx", {}).get("tag"))
             hint = did_you_mean(name, STATE_TYPES)
             return f"unknown state Type {name!r}{hint or ';'} (one of {', '.join(STATE_TYPES)})"
-    if len(errors) > 1 and not str(first["input"]).startswith("{%"):
+    is_jsonata = str(first["input"]).startswith("{%") or pointer[-1:] == ("Condition",)
+    if len(errors) > 1 and not is_jsonata:
         errors = [each for each in errors if each["loc"][-1] != "constrained-str"]
     expected = [
         _EXPECTED.get(each["type"], each["msg"]).format(**_whole(each.get("ctx", {})))

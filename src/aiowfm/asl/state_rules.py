@@ -141,6 +141,10 @@ def _timestamp(place: Place) -> Iterator[Finding]:
 
 def _credentials(place: Place) -> Iterator[Finding]:
     credentials = place.state.get("Credentials")
+    is_expression = place.language == "JSONata" and isinstance(credentials, str)
+    if "Credentials" in place.state and not isinstance(credentials, dict) and not is_expression:
+        message = f"Credentials must be an object with RoleArn, not {shown(credentials)}"
+        yield place.finding(message, "Credentials")
     if isinstance(credentials, dict) and not {"RoleArn", "RoleArn.$"} & credentials.keys():
         yield place.finding(
             "Credentials need RoleArn: the role to do the task with",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from aiowfm.asl import model, tasks
+from aiowfm.asl import fields, model, tasks
 from aiowfm.asl.errors import DATA_LIMIT_EXCEEDED, EvaluationError, Failure
 from aiowfm.asl.map_runs import map_run_command, max_concurrency
 from aiowfm.asl.messages import CallService, ScheduleActivity
@@ -67,7 +67,7 @@ def _succeed(run: Interpreter, visit: Visit) -> None:
 def _fail(run: Interpreter, visit: Visit) -> None:
     error = visit.dialect.text(run, visit, "Error")
     cause = visit.dialect.text(run, visit, "Cause")
-    visit.failure = Failure(error, cause, run.now)
+    visit.failure = Failure(error, cause, visit.latest_at)
     run.go_on(visit.branch)
 
 
@@ -83,7 +83,7 @@ def _task(run: Interpreter, visit: Visit) -> None:
     if refusal is not None:
         raise EvaluationError(refusal)
     payload = run.work_input(visit).written("The input of the task")
-    most = model.MAX_SECONDS
+    most = fields.MAX_SECONDS
     timeout = visit.dialect.number(run, visit, "TimeoutSeconds", least=1, most=most)
     heartbeat = visit.dialect.number(run, visit, "HeartbeatSeconds", least=1, most=most)
     details: dict[str, object] = {}

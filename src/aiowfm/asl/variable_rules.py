@@ -29,9 +29,6 @@ def variable_problems(place: Place, outer: Mapping[str, Pointer] = _NOTHING) -> 
             )
         if problem:
             yield place.finding(f"Assign: {problem}", *steps)
-    for steps, part in place.parts():
-        if "Assign" in part and part["Assign"] is None:
-            yield place.finding("Assign must be an object, not null", *steps, "Assign")
 
 
 def assigned(place: Place) -> Iterator[tuple[Pointer, str]]:

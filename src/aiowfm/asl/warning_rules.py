@@ -1,4 +1,7 @@
-"""What is probably not meant: values that look like paths, and are taken as they stand."""
+"""What is probably not meant, above all values that look like paths and are taken as they stand.
+
+Larger subjects have modules of their own.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +10,23 @@ from collections.abc import Iterator
 
 from aiowfm.asl.choice import OPERATORS
 from aiowfm.asl.findings import NO_DOLLAR, NO_PATH, STATIC_RESULT, Finding, Pointer
+from aiowfm.asl.map_rules import map_warnings
 from aiowfm.asl.path_rules import TEMPLATES
 from aiowfm.asl.places import Place, as_dict, as_list
+from aiowfm.asl.query_rules import query_warnings
+from aiowfm.asl.recovery_warnings import recovery_warnings
 
 _PATH = re.compile(r"\${1,2}(?:[.\[]\S|\Z)")
 _CALL = re.compile(r"States\.\w+\(.*\)\Z", re.DOTALL)
 
 
 def warnings(place: Place) -> Iterator[Finding]:
-    """What AWS warns of in a state; only JSONPath states give reason."""
+    """What AWS warns of in a state, or should."""
+    yield from recovery_warnings(place)
+    if place.kind == "Map":
+        yield from map_warnings(place)
     if place.language == "JSONata":
+        yield from query_warnings(place)
         return
     for steps, part in place.parts():
         for field in TEMPLATES:

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aiowfm.aws.errors import translated
 from aiowfm.aws.provisioning import until
-from aiowfm.errors import BackendError, NotFoundError
+from aiowfm.errors import AccessDeniedError, BackendError, NotFoundError
 from aiowfm.names import dead_letters_name
-from aiowfm.ports import MAX_RECEIVES, VISIBILITY_SECONDS
+from aiowfm.ports import MAX_RECEIVES, RECEIVE_SECONDS, VISIBILITY_SECONDS
 
 logger = logging.getLogger("aiowfm.aws")
 
 RETENTION_SECONDS = 1_209_600  # 14 days, the longest that SQS keeps a message
-WAIT_SECONDS = 20
 
 _BOTH = {
     "MessageRetentionPeriod": str(RETENTION_SECONDS),
@@ -41,12 +40,24 @@ async def create_queues(client: Any, name: str, tags: Mapping[str, str]) -> str:
         "maxReceiveCount": str(MAX_RECEIVES),
     }
     attributes = _BOTH | {
-        "ReceiveMessageWaitTimeSeconds": str(WAIT_SECONDS),
+        "ReceiveMessageWaitTimeSeconds": str(RECEIVE_SECONDS),
         "RedrivePolicy": json.dumps(redrive),
         "VisibilityTimeout": str(VISIBILITY_SECONDS),
     }
     url, _ = await _queue(client, name, attributes, tags)
     return url
+
+
+async def missing_of_queues(client: Any, name: str) -> Sequence[str]:
+    """What does not exist of the queue *name* and its dead-letter queue, in words."""
+    dead_letters = dead_letters_name(name)
+    url = await find_queue(client, name)
+    missing = [] if url is not None else [f"queue {name}"]
+    if url is not None and not await _buries(client, url):
+        missing.append(f"redrive policy of queue {name}")
+    if await find_queue(client, dead_letters) is None:
+        missing.append(f"dead-letter queue {dead_letters}")
+    return missing
 
 
 async def find_queue(client: Any, name: str) -> str | None:
@@ -114,6 +125,16 @@ async def _attributes(client: Any, url: str) -> Mapping[str, str] | None:
             return attributes
     except NotFoundError:
         return None
+
+
+async def _buries(client: Any, url: str) -> bool:
+    """Whether messages that nobody can use leave the queue; true where that may not be seen."""
+    try:
+        attributes = await _attributes(client, url)
+    except AccessDeniedError as exc:
+        logger.info("The redrive policy of %s was not looked at: %s", url, exc)
+        return True
+    return attributes is not None and _redrive(attributes.get("RedrivePolicy", ""))[0] is not None
 
 
 def _agrees(attribute: str, wanted: str, present: Mapping[str, str]) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aiowfm.aws.errors import translated
-from aiowfm.aws.provisioning import until
+from aiowfm.aws.provisioning import NotReadyError, until
 from aiowfm.aws.token_items import LISTED
 from aiowfm.errors import AccessDeniedError, BackendError, ConfigError, NotFoundError
 
@@ -205,7 +205,10 @@ async def _enable_recovery(client: Any, name: str) -> None:
             logger.warning("Table %s has no point-in-time recovery: %s", name, exc)
         return True
 
-    await until("UpdateContinuousBackups", f"point-in-time recovery of table {name}", enable)
+    try:
+        await until("UpdateContinuousBackups", f"point-in-time recovery of table {name}", enable)
+    except NotReadyError as exc:
+        logger.warning("Table %s has no point-in-time recovery yet: %s", name, exc)
 
 
 async def _has_recovery(client: Any, name: str) -> bool:

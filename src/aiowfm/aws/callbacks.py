@@ -6,14 +6,13 @@ import logging
 from collections.abc import Mapping, Sequence
 
 from aiowfm.aws.arns import Arns
-from aiowfm.aws.callback_queues import create_queues, find_queue
+from aiowfm.aws.callback_queues import create_queues, find_queue, missing_of_queues
 from aiowfm.aws.callback_table import create_table, missing_of_table
 from aiowfm.aws.clients import CallbackClients
 from aiowfm.aws.concurrency import at_once
 from aiowfm.aws.queues import SqsQueue
 from aiowfm.aws.token_store import DynamoTokenStore
 from aiowfm.errors import AccessDeniedError
-from aiowfm.names import dead_letters_name
 
 logger = logging.getLogger("aiowfm.aws")
 
@@ -70,17 +69,10 @@ class AwsCallbackStorage:
         Raises:
             ConfigError: there is a table of this name that cannot be used.
         """
-        client = await self._clients.sqs()
-        queues = {
-            "queue": self._name,
-            "dead-letter queue": dead_letters_name(self._name),
-        }
-        missing = [
-            f"{what} {name}"
-            for what, name in queues.items()
-            if await find_queue(client, name) is None
+        return [
+            *await missing_of_queues(await self._clients.sqs(), self._name),
+            *await missing_of_table(await self._clients.dynamodb(), self._name),
         ]
-        return [*missing, *await missing_of_table(await self._clients.dynamodb(), self._name)]
 
     async def _likely_url(self) -> str:
         """The client knows the address of SQS in its region and partition."""

@@ -27,6 +27,7 @@ from aiowfm.aws.callbacks import AwsCallbackStorage
 from aiowfm.aws.clients import CallbackClients, LazyClient
 from aiowfm.aws.errors import translated
 from aiowfm.aws.executions import AwsExecutions
+from aiowfm.aws.machine_versions import AwsMachineVersions
 from aiowfm.aws.state_machines import AwsStateMachines
 
 logger = logging.getLogger("aiowfm.aws")
@@ -50,9 +51,12 @@ class AwsConnection:
     reporter: AwsTaskReporter
     activities: AwsActivities
     state_machines: AwsStateMachines
+    machine_versions: AwsMachineVersions
     executions: AwsExecutions
     callback_clients: CallbackClients
     arns: Arns
+    search: None = None  # Step Functions has no search
+    recalls: None = None  # nor does it tell workers what it has given up
 
     def callbacks(self, name: str) -> AwsCallbackStorage:
         return AwsCallbackStorage(name, self.callback_clients, self.arns)
@@ -104,6 +108,7 @@ async def connected(
             reporter=AwsTaskReporter(control),
             activities=AwsActivities(control, arns),
             state_machines=AwsStateMachines(control, arns, role_arn),
+            machine_versions=AwsMachineVersions(control),
             executions=AwsExecutions(control, arns),
             callback_clients=CallbackClients(
                 receives=LazyClient(partial(opened, "sqs", receive_config())),

@@ -32,7 +32,7 @@ from aiowfm.errors import (
     NotFoundError,
     TaskTokenExpiredError,
 )
-from aiowfm.ports import ExecutionExistsError
+from aiowfm.executions import ExecutionExistsError, NotRedrivableError
 
 MAX_MESSAGE_LENGTH = 1_000  # characters; some errors quote what was sent
 MIN_SECRET_LENGTH = 8  # characters; `true` or `{}` says nothing, and is found in any text
@@ -47,6 +47,7 @@ BY_CODE: dict[str, type[Exception]] = {
     "ExecutionAlreadyExists": ExecutionExistsError,
     "ExecutionDoesNotExist": NotFoundError,
     "ExecutionLimitExceeded": BackendUnavailableError,
+    "ExecutionNotRedrivable": NotRedrivableError,
     "InvalidArn": BackendError,
     "InvalidDefinition": BackendError,
     "InvalidEncryptionConfiguration": BackendError,

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import AsyncIterator, Callable, Iterator
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator
+from itertools import islice
 from typing import Any
 
 import anyio
 
+from aiowfm.aws import histories
 from aiowfm.aws.arns import Arns
 from aiowfm.aws.errors import translated
-from aiowfm.aws.pages import pages
+from aiowfm.aws.instants import delays, instant
+from aiowfm.aws.pages import patient_pages
 from aiowfm.errors import BackendError, BackendUnavailableError, NotFoundError
+from aiowfm.executions import Execution, ExecutionEvent, ExecutionStatus
 from aiowfm.names import ExecutionArn, StateMachineArn
-from aiowfm.ports import MAX_CAUSE_LENGTH, Execution, ExecutionStatus
+from aiowfm.ports import MAX_CAUSE_LENGTH
 
 logger = logging.getLogger("aiowfm.aws")
 
-FIRST_DELAY_SECONDS = 0.1
-MAX_DELAY_SECONDS = 10.0
-DELAY_GROWTH = 1.5
 PAGE_SIZE = 100
+MOST_LOOKS = 10  # after a redrive, until it is seen
 
 
 class AwsExecutions:
@@ -44,7 +45,7 @@ class AwsExecutions:
                 arn=ExecutionArn(answer["executionArn"]),
                 name=name,
                 status=ExecutionStatus.RUNNING,
-                started_at=_instant(answer["startDate"]),
+                started_at=instant(answer["startDate"]),
                 input=input,
             )
 
@@ -81,9 +82,27 @@ class AwsExecutions:
             if not (await self.describe(arn)).status.is_final:
                 raise
 
+    async def redrive(self, arn: ExecutionArn) -> None:
+        with translated("RedriveExecution"):
+            answer = await self._client.redrive_execution(executionArn=arn)
+            begun_at = answer["redriveDate"]
+        # Answers may be some moments old: whoever waits for its end must not see the last one.
+        for delay_seconds in islice(delays(random.random), MOST_LOOKS):
+            with translated("DescribeExecution"):
+                shown = await self._client.describe_execution(executionArn=arn)
+            if shown.get("redriveDate", begun_at) >= begun_at and shown.get("redriveCount", 1):
+                return
+            await anyio.sleep(delay_seconds)
+
+    def history(self, arn: ExecutionArn) -> AsyncIterator[ExecutionEvent]:
+        return histories.events(self._client, arn)
+
+    def follow(self, arn: ExecutionArn) -> AsyncIterator[ExecutionEvent]:
+        return histories.followed(self._client, arn)
+
     async def list(self, machine: str, status: ExecutionStatus | None) -> AsyncIterator[Execution]:
         filters = {} if status is None else {"statusFilter": status.value}
-        listing = pages(
+        listing = patient_pages(
             "ListExecutions",
             self._client.list_executions,
             stateMachineArn=await self._arns.make("stateMachine", machine),
@@ -100,27 +119,15 @@ class AwsExecutions:
             return
 
 
-def delays(chance: Callable[[], float]) -> Iterator[float]:
-    """Seconds to wait between looks, without end: growing, and spread by half."""
-    delay_seconds = FIRST_DELAY_SECONDS
-    while True:
-        yield delay_seconds * (0.5 + chance() / 2)
-        delay_seconds = min(delay_seconds * DELAY_GROWTH, MAX_DELAY_SECONDS)
-
-
 def _execution(answer: Any) -> Execution:
     return Execution(
         arn=ExecutionArn(answer["executionArn"]),
         name=answer["name"],
         status=ExecutionStatus(answer["status"]),
-        started_at=_instant(answer["startDate"]),
-        stopped_at=_instant(answer["stopDate"]) if answer.get("stopDate") else None,
+        started_at=instant(answer["startDate"]),
+        stopped_at=instant(answer["stopDate"]) if answer.get("stopDate") else None,
         input=answer.get("input"),
         output=answer.get("output"),
         error=answer.get("error"),
         cause=answer.get("cause"),
     )
-
-
-def _instant(moment: datetime) -> datetime:
-    return moment.astimezone(UTC)

@@ -9,10 +9,8 @@ from typing import Any
 from aiowfm.aws.clients import CallbackClients
 from aiowfm.aws.errors import translated
 from aiowfm.errors import BackendUnavailableError
-from aiowfm.ports import VISIBILITY_SECONDS, QueueMessage
+from aiowfm.ports import MAX_MESSAGES, RECEIVE_SECONDS, VISIBILITY_SECONDS, QueueMessage
 
-WAIT_SECONDS = 20  # the longest that ReceiveMessage waits
-BATCH_SIZE = 10  # messages; of every operation here
 MAX_HIDDEN_SECONDS = 43_200  # from the receiving on; ChangeMessageVisibility
 
 # A receipt that ran out, and a message that was deleted. InvalidParameterValue is how SQS
@@ -45,8 +43,8 @@ class SqsQueue:
         with translated("ReceiveMessage"):
             answer = await client.receive_message(
                 QueueUrl=url,
-                MaxNumberOfMessages=BATCH_SIZE,
-                WaitTimeSeconds=WAIT_SECONDS,
+                MaxNumberOfMessages=MAX_MESSAGES,
+                WaitTimeSeconds=RECEIVE_SECONDS,
                 VisibilityTimeout=VISIBILITY_SECONDS,  # a queue made elsewhere may have another
                 # Newer clients have another name for it; older ones know only this one.
                 AttributeNames=["ApproximateReceiveCount"],

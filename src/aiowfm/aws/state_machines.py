@@ -25,6 +25,10 @@ class AwsStateMachines:
         self._arns = arns
         self._role_arn = role_arn
 
+    @property
+    def role_arn(self) -> str:
+        return self._role_arn
+
     async def arn(self, name: str) -> StateMachineArn:
         return StateMachineArn(await self._arns.make("stateMachine", name))
 
@@ -33,14 +37,20 @@ class AwsStateMachines:
         try:
             with translated("DescribeStateMachine"):
                 answer = await self._client.describe_state_machine(stateMachineArn=arn)
-                definition = answer["definition"]
+                definition, role_arn = answer["definition"], answer.get("roleArn", "")
             tags = await self._tags(arn)
         except NotFoundError:
             return None
-        return StateMachine(arn=arn, definition=definition, tags=tags)
+        return StateMachine(arn=arn, definition=definition, tags=tags, role_arn=role_arn)
 
     async def create(
-        self, name: str, definition: str, tags: Mapping[str, str], *, publish: bool
+        self,
+        name: str,
+        definition: str,
+        tags: Mapping[str, str],
+        *,
+        publish: bool,
+        description: str = "",
     ) -> StateMachineArn:
         try:
             with translated("CreateStateMachine"):
@@ -51,6 +61,7 @@ class AwsStateMachines:
                     type="STANDARD",
                     tags=_tag_list(tags),
                     publish=publish,
+                    **_described(description if publish else ""),
                 )
                 arn = StateMachineArn(answer["stateMachineArn"])
                 version = answer["stateMachineVersionArn"] if publish else arn
@@ -58,32 +69,53 @@ class AwsStateMachines:
         except BackendError as exc:
             if exc.code != "StateMachineAlreadyExists":
                 raise
-            return await self._existing(name, definition, publish=publish, refusal=exc)
+            return await self._existing(
+                name, definition, publish=publish, description=description, refusal=exc
+            )
         logger.info("Created or found state machine %s", name)
         return StateMachineArn(version)
 
     async def update(
-        self, arn: StateMachineArn, definition: str, tags: Mapping[str, str]
+        self,
+        arn: StateMachineArn,
+        definition: str,
+        tags: Mapping[str, str],
+        *,
+        description: str = "",
     ) -> StateMachineArn:
-        arn = _unqualified(arn)
+        arn = unqualified(arn)
         with translated("UpdateStateMachine"):
             answer = await self._client.update_state_machine(
-                stateMachineArn=arn, definition=definition, roleArn=self._role_arn, publish=True
+                stateMachineArn=arn,
+                definition=definition,
+                roleArn=self._role_arn,
+                publish=True,
+                **_described(description),
             )
             version = StateMachineArn(answer["stateMachineVersionArn"])
         # Tags last: they say which definition is deployed, and must not say so too early.
         present = await self._tags(arn)
         changed = {key: value for key, value in tags.items() if present.get(key) != value}
         if changed:
-            with translated("TagResource"):
-                await self._client.tag_resource(resourceArn=arn, tags=_tag_list(changed))
+            await self.tag(arn, changed)
         logger.info("Published %s", version)
         return version
+
+    async def set_role(self, arn: StateMachineArn) -> None:
+        with translated("UpdateStateMachine"):
+            await self._client.update_state_machine(
+                stateMachineArn=unqualified(arn), roleArn=self._role_arn
+            )
+        logger.info("Set the role of %s to %s", arn, self._role_arn)
+
+    async def tag(self, arn: StateMachineArn, tags: Mapping[str, str]) -> None:
+        with translated("TagResource"):
+            await self._client.tag_resource(resourceArn=unqualified(arn), tags=_tag_list(tags))
 
     async def newest_version(self, arn: StateMachineArn) -> StateMachineArn | None:
         with translated("ListStateMachineVersions"):
             answer = await self._client.list_state_machine_versions(
-                stateMachineArn=_unqualified(arn), maxResults=1
+                stateMachineArn=unqualified(arn), maxResults=1
             )
             versions = answer["stateMachineVersions"]  # newest first
             return StateMachineArn(versions[0]["stateMachineVersionArn"]) if versions else None
@@ -98,7 +130,13 @@ class AwsStateMachines:
         ]
 
     async def _existing(
-        self, name: str, definition: str, *, publish: bool, refusal: BackendError
+        self,
+        name: str,
+        definition: str,
+        *,
+        publish: bool,
+        description: str,
+        refusal: BackendError,
     ) -> StateMachineArn:
         # Step Functions also compares `publish`, and the spelling of the definition.
         machine = await self.find(name)
@@ -111,7 +149,7 @@ class AwsStateMachines:
         if not publish:
             return machine.arn
         return await self.newest_version(machine.arn) or await self.update(
-            machine.arn, definition, {}
+            machine.arn, definition, {}, description=description
         )
 
     async def _tags(self, arn: StateMachineArn) -> dict[str, str]:
@@ -124,6 +162,10 @@ def _tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
     return [{"key": key, "value": value} for key, value in tags.items()]
 
 
-def _unqualified(arn: StateMachineArn) -> StateMachineArn:
+def _described(description: str) -> dict[str, str]:
+    return {"versionDescription": description} if description else {}
+
+
+def unqualified(arn: StateMachineArn) -> StateMachineArn:
     """*arn* without the version that may follow the name."""
     return StateMachineArn(":".join(arn.split(":")[:7]))

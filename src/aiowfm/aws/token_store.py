@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import heapq
+import logging
+import random
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
 from functools import partial
 from itertools import chain, islice
 from typing import Any
+
+import anyio
 
 from aiowfm.aws.clients import LazyClient
 from aiowfm.aws.concurrency import at_once
@@ -24,14 +28,27 @@ from aiowfm.aws.token_items import (
     wait_item,
     wait_of,
 )
-from aiowfm.errors import BackendError
+from aiowfm.errors import BackendError, BackendUnavailableError
+from aiowfm.ports import MAX_DUE
 from aiowfm.waits import Wait
 
-PAGE_SIZE = 25  # items; each may have 32 KiB, and one page of each shard is held
-MAX_DUE = 100
+logger = logging.getLogger("aiowfm.aws")
 
-# Of PutItem, and of a transaction.
-_CONDITION_FAILED = frozenset({"ConditionalCheckFailedException", "ConditionalCheckFailed"})
+PAGE_SIZE = 25  # items; each may have 32 KiB, and one page of each shard is held
+
+# Of PutItem, and of a transaction; emulators answer its repetition by the client with the last.
+_CONDITION_FAILED = frozenset(
+    {
+        "ConditionalCheckFailedException",
+        "ConditionalCheckFailed",
+        "IdempotentParameterMismatchException",
+    }
+)
+
+
+_CONFLICT = frozenset({"TransactionConflict", "TransactionConflictException"})
+MOST_CONFLICTS = 5  # one after the other
+CONFLICT_PAUSE_SECONDS = 0.1
 
 
 class DynamoTokenStore:
@@ -43,8 +60,12 @@ class DynamoTokenStore:
 
     async def find(self, key: str) -> Wait | None:
         item = await self._item(key, WAIT_PART)
-        with translated("GetItem"):
+        try:
             return None if item is None else wait_of(item)
+        except (LookupError, ValueError) as exc:
+            raise BackendError(
+                "GetItem", "UnreadableItem", f"what is kept under {key!r} is not ours: {exc!r}"
+            ) from exc
 
     async def result(self, key: str) -> str | None:
         item = await self._item(key, RESULT_PART)
@@ -60,7 +81,7 @@ class DynamoTokenStore:
                 more than 400 KB.
         """
         try:
-            await self._put(old, new, result)
+            await self._put_at_last(old, new, result)
         except BackendError as exc:
             if exc.code not in _CONDITION_FAILED:
                 raise
@@ -105,6 +126,17 @@ class DynamoTokenStore:
             item: Item | None = answer.get("Item")
             return item
 
+    async def _put_at_last(self, old: Wait | None, new: Wait, result: str | None) -> None:
+        """As `_put`; the client does not repeat what met another write of the same key."""
+        for _ in range(MOST_CONFLICTS):
+            try:
+                return await self._put(old, new, result)
+            except BackendUnavailableError as exc:
+                if exc.code not in _CONFLICT:
+                    raise
+            await anyio.sleep(random.uniform(0, CONFLICT_PAUSE_SECONDS))
+        await self._put(old, new, result)
+
     async def _put(self, old: Wait | None, new: Wait, result: str | None) -> None:
         client = await self._client()
         put = {"TableName": self._table, "Item": wait_item(new), **_condition(old)}
@@ -129,9 +161,14 @@ class DynamoTokenStore:
         while True:
             with translated("Query"):
                 page = await client.query(**query)
-                waits = [wait_of(item) for item in page["Items"]]
-            for wait in waits:
-                yield wait
+                items = page["Items"]
+            for item in items:
+                try:
+                    wait = wait_of(item)
+                except (BackendError, LookupError, ValueError) as exc:
+                    logger.warning("An item of table %s is passed over: %r", self._table, exc)
+                else:
+                    yield wait
             if not page.get("LastEvaluatedKey"):
                 return
             query["ExclusiveStartKey"] = page["LastEvaluatedKey"]

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import cast
 
 import anyio
 from anyio import TASK_STATUS_IGNORED
-from anyio.abc import TaskStatus
+from anyio.abc import TaskGroup, TaskStatus
 
+from aiowfm.backoff import Backoff
 from aiowfm.callbacks.arrivals import Arrivals
+from aiowfm.callbacks.beats import Beats
 from aiowfm.callbacks.completion import Completion
 from aiowfm.callbacks.consumer import Consumer
+from aiowfm.callbacks.deliveries import Deliveries
 from aiowfm.callbacks.overdue import Overdue
 from aiowfm.callbacks.results import AcceptedResult, accepted, loaded
 from aiowfm.callbacks.statistics import CallbackStats, CallbackTally
 from aiowfm.callbacks.tasks import CallbackTask, shown
 from aiowfm.config import EngineConfig
-from aiowfm.errors import NotFoundError
+from aiowfm.errors import AiowfmError, NotFoundError
 from aiowfm.names import callbacks_name
 from aiowfm.ports import OpenBackend
 from aiowfm.waits import Wait, WaitStatus
+
+log = logging.getLogger("aiowfm.callbacks")
 
 
 class Callbacks:
@@ -40,20 +46,31 @@ class Callbacks:
         self._consumes = consumes
         self._storage = storage = backend.callbacks(callbacks_name(config.environment, config.app))
         self._tally = tally = CallbackTally()
+        self._deliveries = Deliveries(
+            storage.tokens, backend.reporter, now=backend.now, tally=tally
+        )
         self.completion = Completion(
             storage.tokens,
             backend.reporter,
+            self._deliveries,
             now=backend.now,
             early_ttl_seconds=config.early_ttl_seconds,
             tally=tally,
         )
-        arrivals = Arrivals(storage.tokens, self.completion, now=backend.now, tally=tally)
-        self._consumer = Consumer(
-            storage.queue, storage.tokens, arrivals, self.completion, backend.reporter, tally=tally
+        arrivals = Arrivals(
+            storage.tokens,
+            self.completion,
+            self._deliveries,
+            now=backend.now,
+            early_ttl_seconds=config.early_ttl_seconds,
+            tally=tally,
         )
+        self._consumer = Consumer(storage.queue, arrivals, backend.reporter, tally=tally)
         self._overdue = Overdue(storage.tokens, self.completion, now=backend.now, tally=tally)
+        self._group: TaskGroup | None = None
         self._queue_url: str | None = None
         self._preparing = anyio.Lock()
+        self._is_wanted = anyio.Event()
         self._is_needed = anyio.Event()
         self._reading = anyio.CancelScope()
         self._has_read = anyio.Event()
@@ -90,14 +107,32 @@ class Callbacks:
     async def run(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
         """Deliver and, where that is wanted, read the queue, until `close` has been called."""
         async with anyio.create_task_group() as group:
-            await group.start(self.completion.run)
+            self._group = group
+            await group.start(self._deliveries.run)
             task_status.started()
+            group.start_soon(self._prepare_when_wanted)
             if self._consumes:
                 group.start_soon(self._consume)
             await self._closing.wait()
             with anyio.CancelScope(deadline=self._deadline):
-                await self.completion.idle()
+                await self._deliveries.idle()
             group.cancel_scope.cancel()
+
+    def want(self) -> None:
+        """Prepare soon: there is a definition with callbacks now."""
+        self._is_wanted.set()
+
+    async def _prepare_when_wanted(self) -> None:
+        await self._is_wanted.wait()
+        backoff = Backoff()
+        while True:
+            try:
+                await self.prepare()
+            except AiowfmError as exc:
+                log.error("callbacks are not read yet: %s", exc)
+                await anyio.sleep(backoff.next_delay())
+            else:
+                return
 
     async def _consume(self) -> None:
         try:
@@ -132,21 +167,29 @@ class Callbacks:
         """Let `run` end: nobody gives results any more."""
         self._closing.set()
 
+    def beats(self, key: str) -> Beats:
+        """Heartbeats for what waits under *key*."""
+        assert self._group is not None, "it runs"
+        return Beats(key, self._storage.tokens, self.completion, self._group)
+
     def stats(self) -> CallbackStats:
         return self._tally.stats()
 
     async def get(self, key: str) -> CallbackTask | None:
-        wait = await self._storage.tokens.find(key)
-        if wait is None or wait.expires_at <= self.now():
-            return None
-        return shown(wait, self.now())
+        wait = await self._kept(key)
+        return None if wait is None else shown(wait, self.now())
 
     async def result(self, key: str) -> AcceptedResult | None:
-        wait = await self._storage.tokens.find(key)
-        if wait is None or wait.acceptance is None or wait.expires_at <= self.now():
+        wait = await self._kept(key)
+        if wait is None or wait.acceptance is None:
             return None
         text = await self._storage.tokens.result(key)
         return None if text is None else accepted(loaded(text))
+
+    async def _kept(self, key: str) -> Wait | None:
+        """What is kept under *key*, unless it may be removed by now."""
+        wait = await self._storage.tokens.find(key)
+        return None if wait is None or wait.expires_at <= self.now() else wait
 
     async def pending(self, limit: int | None) -> AsyncGenerator[CallbackTask, None]:
         """Those that wait and have not timed out, longest first."""

@@ -10,51 +10,37 @@ import anyio
 from anyio.abc import TaskGroup
 
 from aiowfm.backoff import Backoff
-from aiowfm.callbacks.arrivals import Arrivals, BusyError, DuplicateTaskKeyError
-from aiowfm.callbacks.completion import Completion
-from aiowfm.callbacks.messages import (
-    CallbackMessage,
-    UnreadableMessageError,
-    UnusableMessageError,
-    read,
-)
+from aiowfm.callbacks.arrivals import Arrivals, BusyError, DuplicateTaskKeyError, UnkeepableError
+from aiowfm.callbacks.messages import UnreadableMessageError, UnusableMessageError, read
 from aiowfm.callbacks.statistics import CallbackTally
-from aiowfm.callbacks.transitions import LEASE_SECONDS
-from aiowfm.errors import (
-    AccessDeniedError,
-    AiowfmError,
-    BackendError,
-    BackendUnavailableError,
-    NotFoundError,
-    TaskTokenExpiredError,
-)
+from aiowfm.errors import AiowfmError, BackendError, TaskTokenExpiredError
 from aiowfm.ports import (
+    MAX_MESSAGES,
     MAX_RECEIVES,
     VISIBILITY_SECONDS,
     CallbackQueue,
     QueueMessage,
     TaskReporter,
-    TokenStore,
 )
 from aiowfm.tasks.outcomes import CALLBACK_FAILED, DUPLICATE_TASK_KEY, failed
-from aiowfm.waits import TaskToken, Wait
+from aiowfm.waits import TaskToken
 
 log = logging.getLogger("aiowfm.callbacks")
 
-BATCH = 10  # messages; ReceiveMessage
 MOST_LOOPS = 4
-BUSY_SECONDS = 2.0  # until a message is looked at again whose key is being finished
 LONGEST_PAUSE_SECONDS = 900.0  # of a message that is given back
+BUSY_MARGIN_SECONDS = 1.0
+# What is wrong with what is kept under one key, and says nothing of others.
+_OF_ONE_KEY = frozenset({"UnknownLayout", "UnreadableItem"})
 
 
 @dataclass(slots=True)
 class _Batch:
-    """What is to be done with the messages that were received together."""
+    """What is to be done with messages that were looked at."""
 
     done: list[QueueMessage] = field(default_factory=list)
     again: list[tuple[QueueMessage, float]] = field(default_factory=list)
-    early: list[Wait] = field(default_factory=list)
-    outage: str | None = None  # a key that could not be asked for
+    held: list[QueueMessage] = field(default_factory=list)
 
 
 class Consumer:
@@ -63,17 +49,13 @@ class Consumer:
     def __init__(
         self,
         queue: CallbackQueue,
-        tokens: TokenStore,
         arrivals: Arrivals,
-        completion: Completion,
         reporter: TaskReporter,
         *,
         tally: CallbackTally,
     ) -> None:
         self._queue = queue
-        self._tokens = tokens
         self._arrivals = arrivals
-        self._completion = completion
         self._reporter = reporter
         self._tally = tally
         self._loops = 0
@@ -106,93 +88,112 @@ class Consumer:
                 backoff.reset()
                 if not messages and self._loops > 1:
                     return
-                if len(messages) == BATCH and self._loops < MOST_LOOPS:
+                if len(messages) == MAX_MESSAGES and self._loops < MOST_LOOPS:
                     self._start(group)
                 if messages:
+                    self._tally.received += len(messages)
                     await self._deal_with(messages)
         finally:
             self._loops -= 1
 
     async def _deal_with(self, messages: Sequence[QueueMessage]) -> None:
-        self._tally.received += len(messages)
-        batch = _Batch()
-        async with anyio.create_task_group() as group:
-            group.start_soon(self._keep_hidden, messages)
-            async with anyio.create_task_group() as work:
-                for message in messages:
-                    work.start_soon(self._sort, message, batch)
-            group.cancel_scope.cancel()
-        await self._give_back(batch)
-        async with anyio.create_task_group() as group:
-            for wait in batch.early:
-                group.start_soon(self._deliver, wait)
-        if batch.outage is not None:
-            await self._until_answered(batch.outage)
+        """See *messages* to their end; nothing else is received before.
 
-    async def _keep_hidden(self, messages: Sequence[QueueMessage]) -> None:
-        """Let nobody else see *messages* while they are dealt with."""
+        In an outage they are held, and looked at until the store and Step Functions answer.
+        """
+        async with anyio.create_task_group() as group:
+            hiding = _Hidden(list(messages))
+            group.start_soon(self._keep_hidden, hiding)
+            backoff = Backoff()
+            while hiding.messages:
+                batch = await self._sorted(hiding.messages)
+                hiding.messages = batch.held
+                await self._give_back(batch)
+                if batch.held:
+                    log.warning("no callbacks are received until these can be kept")
+                    await self._pause(backoff.next_delay())
+                    if self._stopping.is_set():
+                        await self._hide(batch.held, 0)
+                        break
+            group.cancel_scope.cancel()
+
+    async def _keep_hidden(self, hiding: _Hidden) -> None:
+        """Let nobody else see messages while they are dealt with."""
         while True:
             await anyio.sleep(VISIBILITY_SECONDS / 3)
-            await self._hide(messages, VISIBILITY_SECONDS)
+            await self._hide(hiding.messages, VISIBILITY_SECONDS)
+
+    async def _sorted(self, messages: Sequence[QueueMessage]) -> _Batch:
+        batch = _Batch()
+        async with anyio.create_task_group() as group:
+            for message in messages:
+                group.start_soon(self._sort, message, batch)
+        return batch
 
     async def _sort(self, message: QueueMessage, batch: _Batch) -> None:
         """Do what a message asks for, and say in *batch* what becomes of it."""
         facts = {"message_id": message.id}
         try:
-            read_message = read(message.body)
+            await self._keep(message, batch)
+        except BusyError as exc:
+            pause = max(exc.seconds + BUSY_MARGIN_SECONDS, _pause_of(message))
+            await self._again(message, pause, "its key was never free", batch)
+        except AiowfmError as exc:
+            log.warning("a callback could not be kept: %s", exc, extra=facts)
+            if isinstance(exc, BackendError) and exc.code in _OF_ONE_KEY:
+                await self._again(message, _pause_of(message), str(exc), batch)
+            else:
+                batch.held.append(message)
+        except Exception:
+            # A defect of ours, which must not end the others.
+            log.exception("a callback could not be kept", extra=facts)
+            why = "it could not be kept; the log of the worker says why"
+            await self._again(message, _pause_of(message), why, batch)
+
+    async def _keep(self, message: QueueMessage, batch: _Batch) -> None:
+        try:
+            found = read(message.body)
         except UnreadableMessageError as exc:
-            self._tally.unreadable += 1
+            self._tally.unreadable += message.receive_count == 1
+            facts = {"message_id": message.id}
             log.error("a message is left for the dead-letter queue: %s", exc, extra=facts)
             return
         except UnusableMessageError as exc:
-            await self._reject(exc.token, CALLBACK_FAILED, str(exc), message, batch)
+            await self._reject(exc.token, CALLBACK_FAILED, str(exc))
+        else:
+            try:
+                await self._arrivals.keep(found)
+            except DuplicateTaskKeyError as exc:
+                await self._reject(found.token, DUPLICATE_TASK_KEY, str(exc))
+            except UnkeepableError as exc:
+                await self._reject(found.token, CALLBACK_FAILED, f"it cannot be kept: {exc}")
+        batch.done.append(message)
+
+    async def _again(self, message: QueueMessage, pause: float, why: str, batch: _Batch) -> None:
+        """Give a message back; the last time its task is failed, lest its workflow hang."""
+        if message.receive_count < MAX_RECEIVES:
+            batch.again.append((message, pause))
             return
-        token = read_message.token
         try:
-            await self._keep(read_message, message, batch)
-        except DuplicateTaskKeyError as exc:
-            await self._reject(token, DUPLICATE_TASK_KEY, str(exc), message, batch)
-        except BusyError:
-            batch.again.append((message, BUSY_SECONDS))
-        except (BackendUnavailableError, AccessDeniedError, NotFoundError) as exc:
-            log.warning("a callback could not be kept: %s", exc, extra=facts)
-            batch.outage = read_message.key
-            batch.again.append((message, _pause_of(message)))
-        except BackendError as exc:
-            why = f"the callback cannot be kept: {exc}"
-            await self._reject(token, CALLBACK_FAILED, why, message, batch)
+            token = read(message.body).token
+            await self._reject(token, CALLBACK_FAILED, f"received {MAX_RECEIVES} times: {why}")
+        except AiowfmError as exc:
+            log.warning("a task could not be failed, which is tried again: %s", exc)
+            batch.held.append(message)
         except Exception:
-            # A defect of ours. Before the message is a dead letter, its workflow must not hang.
-            log.exception("a callback could not be kept", extra=facts)
-            if message.receive_count >= MAX_RECEIVES:
-                why = "the callback could not be kept; the log of the worker says why"
-                await self._reject(token, CALLBACK_FAILED, why, message, batch)
-            else:
-                batch.again.append((message, _pause_of(message)))
+            log.exception("a message becomes a dead letter", extra={"message_id": message.id})
+        else:
+            batch.done.append(message)
 
-    async def _keep(self, message: CallbackMessage, received: QueueMessage, batch: _Batch) -> None:
-        wait = await self._arrivals.keep(message)
-        batch.done.append(received)
-        if wait is not None:
-            batch.early.append(wait)
-
-    async def _reject(
-        self, token: TaskToken, error: str, why: str, message: QueueMessage, batch: _Batch
-    ) -> None:
+    async def _reject(self, token: TaskToken, error: str, why: str) -> None:
         """Fail a task that nobody will ever finish."""
         outcome = failed(error, why)
         try:
             await self._reporter.fail(token, outcome.error, outcome.cause)
         except TaskTokenExpiredError:
-            pass  # nobody waits for it any more
-        except AiowfmError as exc:
-            log.warning("a task could not be failed, which is tried again: %s", exc)
-            batch.again.append((message, _pause_of(message)))
-            return
-        else:
-            self._tally.rejected += 1
-            log.warning("failed a callback task: %s", error, extra={"message_id": message.id})
-        batch.done.append(message)
+            return  # nobody waits for it any more
+        self._tally.rejected += 1
+        log.warning("failed a callback task: %s", error)
 
     async def _give_back(self, batch: _Batch) -> None:
         if batch.done:
@@ -208,34 +209,23 @@ class Consumer:
             await self._hide(messages, pause)
 
     async def _hide(self, messages: Sequence[QueueMessage], seconds: float) -> None:
+        if not messages:
+            return
         try:
             await self._queue.hide(messages, seconds)
         except AiowfmError as exc:
             log.warning("messages may be seen again too early: %s", exc)
 
-    async def _deliver(self, wait: Wait) -> None:
-        """Deliver a result that came before its task; what takes long goes on by itself."""
-        with anyio.move_on_after(LEASE_SECONDS):
-            try:
-                await self._completion.deliver_kept(wait)
-            except AiowfmError as exc:
-                log.warning("a result that came early was not delivered: %s", exc)
-
-    async def _until_answered(self, key: str) -> None:
-        """Receive nothing until the store answers: what is received meanwhile would be in vain."""
-        backoff = Backoff()
-        while not self._stopping.is_set():
-            try:
-                await self._tokens.find(key)
-            except AiowfmError as exc:
-                log.warning("callbacks are not received until their store answers: %s", exc)
-                await self._pause(backoff.next_delay())
-            else:
-                return
-
     async def _pause(self, seconds: float) -> None:
         with anyio.move_on_after(seconds):
             await self._stopping.wait()
+
+
+@dataclass(slots=True)
+class _Hidden:
+    """The messages that are being dealt with."""
+
+    messages: list[QueueMessage]
 
 
 def _pause_of(message: QueueMessage) -> float:

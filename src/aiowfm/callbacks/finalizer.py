@@ -13,23 +13,19 @@ from pydantic import SecretStr
 
 from aiowfm.callbacks import links, results
 from aiowfm.callbacks.callbacks import Callbacks
+from aiowfm.callbacks.deliveries import unknown
 from aiowfm.callbacks.messages import key_problem
 from aiowfm.callbacks.results import AcceptedResult, Finalization
 from aiowfm.callbacks.tasks import CallbackTask
 from aiowfm.errors import (
-    AccessDeniedError,
-    AiowfmError,
-    BackendUnavailableError,
     ConfigError,
     TaskTokenExpiredError,
-    UnknownTaskKeyError,
     UsageError,
 )
 
 Value = TypeVar("Value")
 
 DEFAULT_LINK_SECONDS = 7 * 24 * 60 * 60.0
-DEFAULT_BEAT_SECONDS = 20.0  # of `keep_alive`, where the state says nothing
 
 
 class Call(Protocol):
@@ -110,7 +106,9 @@ class Finalizer:
             TaskTokenExpiredError: the task is over, or it is not the wait that is meant.
             NotJsonError: the result has no JSON form.
             PayloadTooLargeError: the result is too large.
-            BackendUnavailableError: nothing is known to be accepted; try again.
+            BackendUnavailableError: try again, which is safe. With the code `StillDelivering`
+                the result was accepted and is being delivered; else that is not known.
+            AccessDeniedError: it may have been accepted; a process that is allowed to delivers it.
         """
         return await self._finalize(key, results.success(key, result), wait_id, early)
 
@@ -150,44 +148,24 @@ class Finalizer:
     async def keep_alive(self, key: str) -> AsyncIterator[None]:
         """Send heartbeats for the callback task *key* until this is left.
 
-        They go out at a third of the state's HeartbeatSeconds. When the task is over, what is
-        inside is cancelled, also where that itself has finished it: finish it outside.
+        They go out at a third of the state's HeartbeatSeconds. When the task is over, and no
+        result of ours is the reason, what is inside is cancelled.
 
         Raises:
             UnknownTaskKeyError: nothing waits under the key.
             TaskTokenExpiredError: the task is over.
         """
         await self.heartbeat(key)
-        task = await self.get(key)
-        allowed = None if task is None else task.heartbeat_seconds
-        pause = DEFAULT_BEAT_SECONDS if allowed is None else allowed / 3
-        over: AiowfmError | None = None
-        raised: Exception | None = None
-
-        async def beat() -> None:
-            nonlocal over
-            while True:
-                await anyio.sleep(pause)
-                try:
-                    await self.heartbeat(key)
-                except (BackendUnavailableError, AccessDeniedError):
-                    continue  # the next one may arrive in time
-                except AiowfmError as exc:
-                    over = exc
-                    group.cancel_scope.cancel()
-                    return
-
-        async with anyio.create_task_group() as group:
-            group.start_soon(beat)
+        callbacks = self._of(key, "finalizer.keep_alive()")
+        beats = callbacks.beats(key)
+        with anyio.CancelScope() as inside:
+            beats.begin(inside)
             try:
                 yield
-            except Exception as exc:  # noqa: BLE001  # raised below, not in a group
-                raised = exc
-            group.cancel_scope.cancel()
-        if raised is not None:
-            raise raised
-        if over is not None:
-            raise over
+            finally:
+                beats.end()
+        if beats.error is not None:
+            raise beats.error
 
     async def get(self, key: str) -> CallbackTask | None:
         """Show the callback task *key*, one that is over too; None if nothing is kept of it."""
@@ -248,7 +226,7 @@ class Finalizer:
         used = self._secret(secret)
         task = await self._call(callbacks.get(key))
         if task is None or task.status == "EARLY":
-            raise UnknownTaskKeyError(f"no callback task waits under {key!r}")
+            raise unknown(key)
         if task.status != "WAITING" or wait_id not in (None, task.wait_id):
             raise TaskTokenExpiredError(f"callback {key!r}: the wait is over")
         facts = links.LinkFacts(
@@ -266,7 +244,7 @@ class Finalizer:
         with the link's `key` and `wait_id`.
 
         Args:
-            url: All of it, as it was requested; the host may be another.
+            url: All of it, as it was requested; host and path may be others.
             secret: What it was signed with; None: `link_secret` of the configuration.
 
         Raises:

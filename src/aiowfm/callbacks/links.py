@@ -1,7 +1,8 @@
 """Signed links: a person's way to one answer to one callback task.
 
-A link holds the key, the wait, the answer and when it expires, and a signature over these and
-the address (HMAC-SHA256, RFC 2104). It holds no token, and following it changes nothing.
+A link holds the key, the wait, the answer and when it expires, and a signature over these
+(HMAC-SHA256, RFC 2104). It holds no token, and following it changes nothing. Where it leads is
+not signed: proxies change hosts and paths.
 """
 
 from __future__ import annotations
@@ -48,14 +49,14 @@ def signed(base_url: str, facts: LinkFacts, secret: str | bytes) -> str:
     values = (facts.key, facts.wait_id, facts.outcome, str(facts.expires))
     query = parse_qsl(parts.query, keep_blank_values=True)
     query = [(name, value) for name, value in query if not name.startswith(_PREFIX)]
-    signature = _signature(secret, parts.path, values)
+    signature = _signature(secret, values)
     query += [(_PREFIX + name, value) for name, value in zip(_FIELDS, values, strict=True)]
     query.append((_PREFIX + _SIGNATURE, signature))
     return urlunsplit(parts._replace(query=urlencode(query), fragment=""))
 
 
 def verified(url: str, secret: str | bytes, now: float) -> LinkFacts:
-    """What the link *url* says; its host may have been changed by a proxy, nothing else.
+    """What the link *url* says; host and path may have been changed by a proxy, nothing else.
 
     Raises:
         InvalidLinkError: it was not signed with *secret*, was changed, or has expired.
@@ -71,7 +72,7 @@ def verified(url: str, secret: str | bytes, now: float) -> LinkFacts:
     if any(names.count(name) != 1 for name in wanted):
         raise InvalidLinkError("the link is not one of ours: parts of it are missing")
     values = tuple(found[_PREFIX + name] for name in _FIELDS)
-    right = _signature(secret, parts.path, values)
+    right = _signature(secret, values)
     if not hmac.compare_digest(right.encode(), found[_PREFIX + _SIGNATURE].encode()):
         raise InvalidLinkError("the link was not signed by us, or was changed since")
     key, wait_id, outcome, expires = values
@@ -80,7 +81,7 @@ def verified(url: str, secret: str | bytes, now: float) -> LinkFacts:
     return LinkFacts(key=key, wait_id=wait_id, outcome=outcome, expires=int(expires))
 
 
-def _signature(secret: str | bytes, path: str, values: tuple[str, ...]) -> str:
+def _signature(secret: str | bytes, values: tuple[str, ...]) -> str:
     key = secret.encode() if isinstance(secret, str) else secret
     if len(key) < MIN_SECRET_BYTES:
         raise UsageError(
@@ -88,5 +89,5 @@ def _signature(secret: str | bytes, path: str, values: tuple[str, ...]) -> str:
             " secrets.token_urlsafe()"
         )
     # The length of each part stands before it, so that no two sets of parts are one text.
-    text = "".join(f"{len(part.encode())}:{part}" for part in ("aiowfm link 1", path, *values))
+    text = "".join(f"{len(part.encode())}:{part}" for part in ("aiowfm link 1", *values))
     return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from aiowfm.definitions.callbacks import TASK_KEY, TASK_TOKEN
 from aiowfm.definitions.envelope import KEY as FENCE
 from aiowfm.tasks.envelope import seconds_of
-from aiowfm.waits import MAX_KEY_BYTES, Fence, Owner, TaskToken
+from aiowfm.waits import MAX_KEY_BYTES, Fence, Owner, TaskToken, entered_text
 
 MAX_TOKEN_LENGTH = 2_048  # characters; SendTaskSuccess, member `taskToken`
 MAX_FIELDS_BYTES = 32_768  # of what is kept of a message
@@ -89,7 +89,7 @@ def read(body: str) -> CallbackMessage:
         fence=fence,
         heartbeat_seconds=seconds_of(limits.get("heartbeat")),
         timeout_seconds=seconds_of(limits.get("timeout")),
-        fields=_cut(members),
+        fields=_fields(members),
     )
 
 
@@ -133,10 +133,16 @@ def _instant(value: object) -> str | None:
     if not isinstance(value, str):
         return None
     try:
-        moment = datetime.fromisoformat(value).astimezone(UTC)
+        return entered_text(datetime.fromisoformat(value))
     except (ValueError, OverflowError):
         return None
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _fields(members: dict[str, Any]) -> str:
+    try:
+        return _cut(members)
+    except RecursionError:  # it was read, and cannot be written
+        return "{}"
 
 
 def _cut(members: dict[str, Any]) -> str:

@@ -9,16 +9,19 @@ from collections.abc import Callable
 import anyio
 
 from aiowfm.callbacks import transitions
-from aiowfm.callbacks.completion import Completion, facts_of
+from aiowfm.callbacks.completion import Completion
+from aiowfm.callbacks.deliveries import facts_of
 from aiowfm.callbacks.statistics import CallbackTally
 from aiowfm.errors import AiowfmError
-from aiowfm.ports import TokenStore
+from aiowfm.idling import idling
+from aiowfm.ports import MAX_DUE, TokenStore
 from aiowfm.waits import Wait, WaitStatus
 
 log = logging.getLogger("aiowfm.callbacks")
 
 CHECK_SECONDS = 10.0
 AT_ONCE = 10
+MOST_ROUNDS = 50  # one after the other
 
 
 class Overdue:
@@ -47,7 +50,8 @@ class Overdue:
             except Exception:
                 # A defect of ours, which must not stop everything else.
                 log.exception("looking for overdue callbacks failed")
-            await anyio.sleep(CHECK_SECONDS * random.uniform(0.5, 1.0))
+            with idling():
+                await anyio.sleep(CHECK_SECONDS * random.uniform(0.5, 1.0))
 
     async def check(self) -> None:
         """Deal with all that is due now.
@@ -55,11 +59,14 @@ class Overdue:
         Raises:
             BackendUnavailableError: it is not known what is.
         """
-        keys = await self._tokens.due(self._now())
-        limit = anyio.CapacityLimiter(AT_ONCE)
-        async with anyio.create_task_group() as group:
-            for key in keys:
-                group.start_soon(self._deal_with, key, limit)
+        for _ in range(MOST_ROUNDS):
+            keys = await self._tokens.due(self._now())
+            limit = anyio.CapacityLimiter(AT_ONCE)
+            async with anyio.create_task_group() as group:
+                for key in keys:
+                    group.start_soon(self._deal_with, key, limit)
+            if len(keys) < MAX_DUE:
+                return
 
     async def _deal_with(self, key: str, limit: anyio.CapacityLimiter) -> None:
         async with limit:
@@ -69,12 +76,15 @@ class Overdue:
                     await self._settle(wait)
             except AiowfmError as exc:
                 log.warning("an overdue callback is looked at again later: %s", exc)
+            except Exception:
+                # A defect of ours, which must not stop everything else.
+                log.exception("an overdue callback could not be dealt with")
 
     async def _settle(self, wait: Wait) -> None:
         now = self._now()
         match wait.status:
             case WaitStatus.COMPLETING:
-                await self._completion.see_through(wait)
+                await self._completion.see_to(wait)
             case WaitStatus.EARLY:
                 if await self._tokens.replace(wait, transitions.expired(wait, now)):
                     self._tally.expired += 1
@@ -82,6 +92,14 @@ class Overdue:
                         "a result is lost: no task ever waited for it", extra=facts_of(wait)
                     )
             case WaitStatus.WAITING:
-                is_alive = await self._completion.is_alive(wait)
-                after = transitions.still_waiting if is_alive else transitions.expired
-                await self._tokens.replace(wait, after(wait, now))
+                await self._tokens.replace(wait, await self._looked_at(wait))
+
+    async def _looked_at(self, wait: Wait) -> Wait:
+        """*wait*, whose task must have timed out by now."""
+        try:
+            is_alive = await self._completion.is_alive(wait)
+        except AiowfmError as exc:
+            log.warning("whether a task still waits is not known: %s", exc, extra=facts_of(wait))
+            return transitions.put_off(wait, self._now())  # others have their turn before
+        after = transitions.still_waiting if is_alive else transitions.expired
+        return after(wait, self._now())

@@ -62,6 +62,8 @@ def shown(wait: Wait, now: float) -> CallbackTask:
     is_over = ends_at is not None and ends_at <= now  # though nobody has noted it yet
     arn = None if wait.owner is None else ExecutionArn(wait.owner.execution)
     workflow_id, workflow_name = (None, None) if arn is None else workflow_facts(arn)
+    if workflow_name is None:
+        workflow_id = None  # an execution that no engine started, as the child of a Map run
     return CallbackTask(
         key=wait.key,
         wait_id=wait.wait_id,

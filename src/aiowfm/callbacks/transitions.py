@@ -38,7 +38,6 @@ def is_due(wait: Wait, now: float) -> bool:
 def waiting(message: CallbackMessage, now: float) -> Wait:
     """The wait that begins with *message*."""
     longest = message.timeout_seconds or LONGEST_WAIT_SECONDS
-    limits = [each for each in (message.heartbeat_seconds, message.timeout_seconds) if each]
     return Wait(
         key=message.key,
         status=WaitStatus.WAITING,
@@ -52,7 +51,7 @@ def waiting(message: CallbackMessage, now: float) -> Wait:
         timeout_seconds=message.timeout_seconds,
         message=message.fields,
         arrived_at=now,
-        due_at=now + min(limits) + LATE_SECONDS if limits else None,
+        due_at=_due(message, now),
         expires_at=now + longest + TOMBSTONE_SECONDS,
     )
 
@@ -61,6 +60,17 @@ def still_waiting(wait: Wait, now: float) -> Wait:
     """The task of *wait* was seen alive when it was due."""
     longest = wait.heartbeat_seconds or 0.0
     return replace(wait, revision=_revision(), due_at=now + longest + LATE_SECONDS)
+
+
+def may_be_revived(wait: Wait, now: float, ttl_seconds: float) -> bool:
+    """Whether *wait* has a result that came early, for whoever waits, and met a dead task."""
+    accepted = wait.acceptance
+    return (
+        wait.status is WaitStatus.EXPIRED
+        and accepted is not None
+        and accepted.was_early
+        and now < accepted.at + ttl_seconds
+    )
 
 
 def early(key: str, result: Result, wait_id: str, now: float, ttl_seconds: float) -> Wait:
@@ -73,7 +83,7 @@ def early(key: str, result: Result, wait_id: str, now: float, ttl_seconds: float
         arrived_at=now,
         due_at=now + ttl_seconds,
         expires_at=now + ttl_seconds + TOMBSTONE_SECONDS,
-        acceptance=_acceptance(result, now, was_early=True),
+        acceptance=_acceptance(result, now, was_early=not wait_id),
     )
 
 
@@ -94,6 +104,27 @@ def held(wait: Wait, now: float, *, may_have_arrived: bool) -> Wait:
         wait.acceptance, may_have_arrived=wait.acceptance.may_have_arrived or may_have_arrived
     )
     return _leased(replace(wait, acceptance=acceptance), now)
+
+
+def released(wait: Wait, now: float) -> Wait:
+    """Whoever delivers the result of *wait* gives it up to others."""
+    return replace(wait, revision=_revision(), due_at=now)
+
+
+def reopened(wait: Wait, now: float) -> Wait:
+    """The result of *wait* is none that its task could take: it waits for another."""
+    return replace(
+        wait,
+        status=WaitStatus.WAITING,
+        revision=_revision(),
+        due_at=_due(wait, now),
+        acceptance=None,
+    )
+
+
+def put_off(wait: Wait, now: float) -> Wait:
+    """Nothing could be done about *wait* when it was due."""
+    return replace(wait, revision=_revision(), due_at=now + LATE_SECONDS)
 
 
 def done(wait: Wait, delivery: Delivery, now: float) -> Wait:
@@ -133,6 +164,12 @@ def _tombstone(wait: Wait, status: WaitStatus, now: float) -> Wait:
         due_at=None,
         expires_at=now + TOMBSTONE_SECONDS,
     )
+
+
+def _due(limits: CallbackMessage | Wait, now: float) -> float | None:
+    """When a task with these *limits*, alive now, must have timed out."""
+    seconds = [each for each in (limits.heartbeat_seconds, limits.timeout_seconds) if each]
+    return now + min(seconds) + LATE_SECONDS if seconds else None
 
 
 def _revision() -> str:

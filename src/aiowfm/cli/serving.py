@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated
+from urllib.parse import urlsplit
 
 import anyio
+import typer
 from anyio.abc import TaskGroup, TaskStatus
 from rich.console import Console
 from rich.markup import escape
@@ -18,8 +23,20 @@ from aiowfm.cli.extras import needing
 from aiowfm.cli.vacuuming import refusal
 from aiowfm.errors import BackendError, ConfigError
 from aiowfm.local.queues import MessageSender
+from aiowfm.local.retention import DEFAULT_SECONDS
 from aiowfm.local.service import Service
-from aiowfm.local.storage.database import MEMORY, Database, Durability
+from aiowfm.local.storage import database as storage
+from aiowfm.local.storage.database import MEMORY, Database
+
+DAY_SECONDS = 24 * 60 * 60.0
+
+
+class Durability(StrEnum):
+    """What an acknowledged call survives."""
+
+    COMMIT = "commit"
+    FSYNC = "fsync"
+    NONE = "none"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,15 +54,82 @@ class Settings:
     account_id: str
     sqs_endpoint: str | None
     path: str | None
-    durability: Durability
+    durability: storage.Durability
     retention: float | None
 
 
-def run(settings: Settings) -> None:
+def serve(
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; the default is this machine alone.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="0 takes a free one.")] = 8083,
+    region: Annotated[str, typer.Option(help="Part of the ARNs.")] = "us-east-1",
+    account_id: Annotated[str, typer.Option(help="Part of the ARNs: 12 digits.")] = "000000000000",
+    db: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Where all is kept; without it, in memory."),
+    ] = None,
+    durability: Annotated[
+        Durability | None,
+        typer.Option(
+            help="What an acknowledged call survives: the death of the process (commit, the"
+            " default), that of the machine (fsync), or neither (none)."
+        ),
+    ] = None,
+    retention_days: Annotated[
+        float,
+        typer.Option(min=0, help="Remove executions so long after their end; 0 keeps them."),
+    ] = DEFAULT_SECONDS / DAY_SECONDS,
+    sqs_endpoint: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Where sqs:sendMessage sends to, with the AWS credentials of the environment;"
+            " without it, messages stay in this process.",
+        ),
+    ] = None,
+) -> None:
+    """Serve Step Functions to any AWS client.
+
+    Credentials are accepted unchecked: whoever can reach the address can use it.
+    """
+    if len(account_id) != 12 or not account_id.isdecimal():
+        raise typer.BadParameter(f"{account_id!r} is not 12 digits", param_hint="--account-id")
+    if sqs_endpoint is not None and not _is_url(sqs_endpoint):
+        raise typer.BadParameter("not a URL like http://host:port", param_hint="--sqs-endpoint")
+    if durability is not None and db is None:
+        raise typer.BadParameter("there is no --db to keep anything", param_hint="--durability")
+    if db in ("", MEMORY):
+        raise typer.BadParameter("not the name of a file", param_hint="--db")
+    if math.isnan(retention_days):
+        raise typer.BadParameter("not a number", param_hint="--retention-days")
+    _run(
+        Settings(
+            host=host,
+            port=port,
+            region=region,
+            account_id=account_id,
+            sqs_endpoint=sqs_endpoint,
+            path=db,
+            durability=durability.value if durability else "commit",
+            retention=retention_days * DAY_SECONDS or None,
+        )
+    )
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def _run(settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM."""
     problem = None
     try:
-        anyio.run(_run, settings)
+        anyio.run(_open, settings)
     except* ConfigError as failed:
         problem = refusal(settings.path or MEMORY, _first(failed))
     except* OSError as failed:
@@ -62,7 +146,7 @@ def _first(error: BaseException) -> BaseException:
     return error
 
 
-async def _run(settings: Settings) -> None:
+async def _open(settings: Settings) -> None:
     database = Database(settings.path or MEMORY, settings.durability)
     async with _sender(settings) as sender:
         service = Service(
@@ -95,11 +179,11 @@ async def _sender(settings: Settings) -> AsyncIterator[MessageSender | None]:
 
 async def _serve(service: Service, settings: Settings) -> None:
     with needing("the server", "cli,serve", "aiohttp", "botocore"):
-        from aiowfm.serve import serve
+        from aiowfm import serve as server
     console = Console(stderr=True, soft_wrap=True)
     async with anyio.create_task_group() as group:
         await group.start(_stop_on_signal, group)
-        url = await group.start(serve, service, settings.host, settings.port)
+        url = await group.start(server.serve, service, settings.host, settings.port)
         console.print(f"Step Functions at [bold]{url}[/bold], {_kept(settings)}; Ctrl-C stops it")
         if settings.sqs_endpoint is not None:
             console.print(f"sqs:sendMessage sends to [bold]{settings.sqs_endpoint}[/bold]")

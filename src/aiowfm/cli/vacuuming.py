@@ -6,25 +6,29 @@ import os
 import sqlite3
 import sys
 from pathlib import Path
+from typing import Annotated
 
 import anyio
+import typer
 
 from aiowfm.errors import ConfigError
 from aiowfm.local.storage.database import Database
 
 
-def run(path: str) -> None:
-    """Rewrite the file *path* without gaps, and print its size before and after."""
-    if not os.path.isfile(path):
-        sys.exit(f"aiowfm: {path}: there is no such file")
-    before = _size(path)
+def vacuum(
+    file: Annotated[str, typer.Argument(help="A file of `aiowfm serve --db` or LocalBackend.")],
+) -> None:
+    """Shrink a file to what is in it; nothing else may use it meanwhile."""
+    if not os.path.isfile(file):
+        sys.exit(f"aiowfm: {file}: there is no such file")
+    before = _size(file)
     try:
-        anyio.run(_vacuum, path)
+        anyio.run(_vacuum, file)
     except ConfigError as exc:
-        sys.exit(refusal(path, exc))
+        sys.exit(refusal(file, exc))
     except (OSError, sqlite3.Error) as exc:
-        sys.exit(f"aiowfm: {path}: it is as it was: {exc}")
-    print(f"{path}: {_shown(before)} before, {_shown(_size(path))} after")
+        sys.exit(f"aiowfm: {file}: it is as it was: {exc}")
+    print(f"{file}: {_shown(before)} before, {_shown(_size(file))} after")
 
 
 def refusal(path: str, error: BaseException) -> str:

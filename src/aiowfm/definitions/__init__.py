@@ -1,7 +1,9 @@
 """What the user gave: from YAML to a checked model to the language that is deployed."""
 
+from aiowfm.definitions.advice import unused_tasks
 from aiowfm.definitions.callbacks import CALLBACK_RESOURCE, has_callbacks
 from aiowfm.definitions.checks import (
+    own_tasks,
     problems_for_names,
     resource_names,
     unknown_resources,
@@ -13,13 +15,25 @@ from aiowfm.definitions.compiler import (
     stripped,
 )
 from aiowfm.definitions.definition import WorkflowDefinition, located
+from aiowfm.definitions.deployed_text import deployed_text
 from aiowfm.definitions.loader import (
     DefinitionSource,
     DefinitionSources,
     check_definitions,
     load_definitions,
 )
-from aiowfm.definitions.registry import DefinitionRegistry, check_for_engine
+from aiowfm.definitions.registry import (
+    DefinitionRegistry,
+    check_for_engine,
+    problems_for_engine,
+)
+from aiowfm.definitions.resuming import (
+    ResumedDefinition,
+    ResumedInput,
+    read_resumed_input,
+    resumed,
+    resumed_input,
+)
 
 __all__ = [
     "CALLBACK_RESOURCE",
@@ -27,16 +41,25 @@ __all__ = [
     "DefinitionRegistry",
     "DefinitionSource",
     "DefinitionSources",
+    "ResumedDefinition",
+    "ResumedInput",
     "WorkflowDefinition",
     "check_definitions",
     "check_for_engine",
     "compile_definition",
+    "deployed_text",
     "has_callbacks",
     "least_heartbeats",
     "load_definitions",
     "located",
+    "own_tasks",
+    "problems_for_engine",
     "problems_for_names",
+    "read_resumed_input",
     "resource_names",
+    "resumed",
+    "resumed_input",
     "stripped",
     "unknown_resources",
+    "unused_tasks",
 ]

@@ -6,10 +6,10 @@ somebody finishes it by the key in that message.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from aiowfm.asl.findings import Finding, shown
+from aiowfm.asl.findings import NO_DOLLAR, NO_LIMIT, Finding, shown
 from aiowfm.asl.places import Place
 from aiowfm.asl.rules import scopes
 from aiowfm.definitions.definition import WorkflowDefinition, in_machine
@@ -28,13 +28,13 @@ _LIMITS = ("HeartbeatSeconds", "HeartbeatSecondsPath", "TimeoutSeconds", "Timeou
 
 def has_callbacks(definition: WorkflowDefinition) -> bool:
     """Whether a state of *definition* waits for a callback."""
-    return any(True for _ in _callback_states(definition))
+    return any(True for _ in callback_states(definition))
 
 
 def callback_problems(definition: WorkflowDefinition) -> list[Finding]:
     """What is wrong with the callback states of *definition*, warnings too."""
     findings: list[Finding] = []
-    for place in _callback_states(definition):
+    for place in callback_states(definition):
         findings += _problems(place)
         if not any(name in place.state for name in _LIMITS):
             findings.append(
@@ -42,9 +42,20 @@ def callback_problems(definition: WorkflowDefinition) -> list[Finding]:
                     "the callback may never come, and then the workflow waits for a year: give the"
                     " state TimeoutSeconds, or HeartbeatSeconds where somebody sends heartbeats",
                     severity="warning",
+                    code=NO_LIMIT,
                 )
             )
     return in_machine(findings)
+
+
+def understood(findings: Iterable[Finding]) -> list[Finding]:
+    """*findings* about a machine, but for paths that need no `.$` here: the key and the token."""
+    members = [(BODY, TASK_KEY), (BODY, TASK_TOKEN)]
+    return [
+        finding
+        for finding in findings
+        if finding.code != NO_DOLLAR or finding.pointer[-2:] not in members
+    ]
 
 
 def with_message(
@@ -89,7 +100,8 @@ def without_message(state: dict[str, Any], *, queue_url: str | None) -> dict[str
     return state
 
 
-def _callback_states(definition: WorkflowDefinition) -> Iterator[Place]:
+def callback_states(definition: WorkflowDefinition) -> Iterator[Place]:
+    """The states of *definition* that wait for a callback, nested ones too."""
     for scope in scopes(definition.state_machine):
         for place in scope.places():
             if place.kind == "Task" and place.state.get("Resource") == CALLBACK_RESOURCE:

@@ -70,7 +70,7 @@ def compile_definition(
     """
     machine = definition.state_machine
     if start_at is not None and start_at != definition.start_at:
-        machine = _starting_at(definition, start_at)
+        machine = starting_at(definition, start_at)
     envelope = options.envelope if definition.envelope is None else definition.envelope
     language = machine.get("QueryLanguage", "JSONPath")
 
@@ -170,7 +170,12 @@ def least_heartbeats(
     return least
 
 
-def _starting_at(definition: WorkflowDefinition, start_at: str) -> dict[str, Any]:
+def starting_at(definition: WorkflowDefinition, start_at: str) -> dict[str, Any]:
+    """The state machine of *definition*, with only what can be reached from *start_at*.
+
+    Raises:
+        DefinitionError: there is no such state at its outermost level.
+    """
     machine = definition.state_machine
     states = machine.get("States", {})
     if start_at not in states:

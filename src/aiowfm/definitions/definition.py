@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Annotated, Any, Self
 
@@ -111,12 +111,7 @@ def located(definition: WorkflowDefinition, findings: Iterable[Finding]) -> list
 
 def in_machine(findings: Iterable[Finding]) -> list[Finding]:
     """*findings* about a state machine as findings about its definition."""
-    return [
-        Finding(
-            pointer=(MACHINE, *finding.pointer), message=finding.message, severity=finding.severity
-        )
-        for finding in findings
-    ]
+    return [replace(finding, pointer=(MACHINE, *finding.pointer), at=None) for finding in findings]
 
 
 def problem_at(origin: Origin, name: str, finding: Finding) -> Problem:
@@ -129,6 +124,7 @@ def problem_at(origin: Origin, name: str, finding: Finding) -> Problem:
         file=origin.document.file,
         line=line,
         column=column,
+        code=finding.code,
     )
 
 

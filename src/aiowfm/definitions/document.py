@@ -14,7 +14,12 @@ from aiowfm.definitions.reading import Position, Reading, SyntaxProblem
 from aiowfm.definitions.yaml_text import read_yaml
 from aiowfm.errors import Problem
 
+# Ours. Step Functions takes 1 MiB for one definition, and a file may hold some of them.
+MAX_TEXT_BYTES = 8 * 1_048_576
+
+NOT_READABLE = "NOT_READABLE"
 _HINT = "it must hold a workflow definition or a list of them"
+_TOO_LONG = f"longer than {MAX_TEXT_BYTES // 1_048_576} MiB: split it into several files"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +52,8 @@ def read_file(path: str | PathLike[str]) -> Document:
     """The document in the file *path*, which must be UTF-8."""
     file = str(path)
     try:
-        content = Path(path).read_bytes()
+        with Path(path).open("rb") as opened:
+            content = opened.read(MAX_TEXT_BYTES + 1)
     except FileNotFoundError:
         return _unreadable(file, "no such file")
     except IsADirectoryError:
@@ -55,6 +61,8 @@ def read_file(path: str | PathLike[str]) -> Document:
     except (OSError, ValueError) as exc:
         reason = exc.strerror if isinstance(exc, OSError) and exc.strerror else str(exc)
         return _unreadable(file, f"cannot be read: {reason}")
+    if len(content) > MAX_TEXT_BYTES:
+        return _unreadable(file, _TOO_LONG)
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as exc:
@@ -70,6 +78,9 @@ def read_file(path: str | PathLike[str]) -> Document:
 
 def read_text(text: str, *, file: str | None = None) -> Document:
     """The document in *text*, YAML or JSON, said to come from *file*."""
+    if len(text) > MAX_TEXT_BYTES:
+        return _unreadable(file, _TOO_LONG)
+    text = text.removeprefix("\ufeff")
     if not text.strip():
         return _document(Reading(problems=[SyntaxProblem(f"empty: {_HINT}", 1, 1)]), file)
     reading = None
@@ -85,7 +96,14 @@ def read_text(text: str, *, file: str | None = None) -> Document:
 
 def _document(reading: Reading, file: str | None) -> Document:
     problems = [
-        Problem(where="", message=each.message, file=file, line=each.line, column=each.column)
+        Problem(
+            where="",
+            message=each.message,
+            file=file,
+            line=each.line,
+            column=each.column,
+            code=NOT_READABLE,
+        )
         for each in reading.problems
     ]
     return Document(
@@ -93,5 +111,7 @@ def _document(reading: Reading, file: str | None) -> Document:
     )
 
 
-def _unreadable(file: str, message: str) -> Document:
-    return Document(file=file, problems=(Problem(where="", message=message, file=file),))
+def _unreadable(file: str | None, message: str) -> Document:
+    return Document(
+        file=file, problems=(Problem(where="", message=message, file=file, code=NOT_READABLE),)
+    )

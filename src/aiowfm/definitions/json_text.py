@@ -9,7 +9,7 @@ from json.decoder import scanstring  # type: ignore[attr-defined]  # not in the 
 from typing import Any, NoReturn
 
 from aiowfm.asl.findings import Pointer
-from aiowfm.definitions.reading import Position, Reading
+from aiowfm.definitions.reading import MAX_VALUES, Position, Reading, TooMuchError
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 
@@ -24,6 +24,9 @@ def read_json(text: str) -> Reading:
         reading.complain(f"not JSON: {exc.msg}", Position(exc.lineno, exc.colno))
     except _NoNumberError as exc:
         reading.complain(f"not JSON: there is no number {exc}", Position(1, 1))
+    except TooMuchError as exc:
+        reading.data = None
+        reading.complain(*exc.args)
     except RecursionError:
         reading.complain("nested too deep", Position(1, 1))
     except ValueError as exc:  # a number of too many digits
@@ -47,6 +50,7 @@ class _Walk:
         self._reading = reading
         self._starts = [0, *(match.end() for match in re.finditer("\n", text))]
         self._decoder = json.JSONDecoder()
+        self._left = MAX_VALUES
 
     def run(self) -> Any:
         start = self._after_space(0)
@@ -54,6 +58,9 @@ class _Walk:
         return self._value(start, ())[0]
 
     def _value(self, index: int, pointer: Pointer) -> tuple[Any, int]:
+        self._left -= 1
+        if self._left < 0:
+            raise TooMuchError(f"more than {MAX_VALUES:,} values", self._position(index))
         match self._text[index]:
             case "{":
                 return self._object(index + 1, pointer)

@@ -10,9 +10,10 @@ from typing import Any, TypeAlias
 from pydantic import ValidationError
 
 from aiowfm.asl import rules
-from aiowfm.asl.findings import Finding, Pointer
+from aiowfm.asl.findings import NO_TIMEOUT, Finding, Pointer
 from aiowfm.asl.shape import shape_problems
-from aiowfm.definitions.callbacks import callback_problems
+from aiowfm.definitions.advice import advice
+from aiowfm.definitions.callbacks import callback_problems, understood
 from aiowfm.definitions.checks import problems_of_name
 from aiowfm.definitions.definition import (
     MACHINE,
@@ -23,6 +24,7 @@ from aiowfm.definitions.definition import (
     problem_at,
 )
 from aiowfm.definitions.document import Document, read_file, read_text
+from aiowfm.definitions.reading import uncollected
 from aiowfm.errors import DefinitionError, Problem
 from aiowfm.names import cleaned
 
@@ -44,13 +46,16 @@ def load_definitions(source: DefinitionSources) -> tuple[WorkflowDefinition, ...
             list of them.
 
     Raises:
-        DefinitionError: with every problem of every source; mere warnings are logged.
+        DefinitionError: with every error of every source. Where there is none, warnings are
+            logged.
     """
     definitions, problems = check_definitions(source)
-    if any(problem.severity == "error" for problem in problems):
-        raise DefinitionError(problems)
+    errors = [problem for problem in problems if problem.severity == "error"]
+    if errors:
+        raise DefinitionError(errors)
     for problem in problems:
-        log.warning("%s", problem)
+        # Most definitions have no limit of time, and run well until the day they hang.
+        log.log(logging.INFO if problem.code == NO_TIMEOUT else logging.WARNING, "%s", problem)
     return definitions
 
 
@@ -62,8 +67,9 @@ def check_definitions(
     Reads like `load_definitions` and raises nothing.
     """
     loading = _Loading()
-    loading.add(source)
-    loading.compare_names()
+    with uncollected():
+        loading.add(source)
+        loading.compare_names()
     return tuple(loading.definitions), loading.problems
 
 
@@ -122,12 +128,20 @@ class _Loading:
             message = f"a definition is an object with name and {MACHINE}, not {fields!r:.80}{hint}"
             self.problems.append(problem_at(origin, "", Finding(pointer=(), message=message)))
             return
+        if "States" in fields and MACHINE not in fields:
+            message = f"a state machine by itself: put it under {MACHINE}, beside a name"
+            findings = [Finding(pointer=(), message=message)]
+            findings += rules.problems(fields, warnings=True)
+            self.problems += [problem_at(origin, "", finding) for finding in findings]
+            return
         findings = shape_problems(WorkflowDefinition, fields, called="a definition")
         try:
             definition = WorkflowDefinition.model_validate(fields)
         except ValidationError:
             if MACHINE in fields:
-                findings += _unique(in_machine(rules.problems(fields[MACHINE])), findings)
+                findings += _unique(
+                    in_machine(rules.problems(fields[MACHINE], warnings=True)), findings
+                )
             name = fields.get("name")
             found = [problem_at(origin, name if isinstance(name, str) else "", f) for f in findings]
             self.problems += found
@@ -137,8 +151,9 @@ class _Loading:
     def _keep(self, definition: WorkflowDefinition) -> None:
         self.definitions.append(definition)
         findings = problems_of_name(definition)
-        findings += in_machine(rules.problems(definition.state_machine))
+        findings += in_machine(understood(rules.problems(definition.state_machine, warnings=True)))
         findings += callback_problems(definition)
+        findings += advice(definition)
         self.problems += located(definition, findings)
 
 

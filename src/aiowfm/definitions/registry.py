@@ -82,14 +82,22 @@ def check_for_engine(
     Raises:
         DefinitionError: with every problem.
     """
+    problems = problems_for_engine(definitions, environment, tasks)
+    if problems:
+        raise DefinitionError(problems)
+
+
+def problems_for_engine(
+    definitions: Iterable[WorkflowDefinition], environment: str, tasks: Collection[str] | None
+) -> list[Problem]:
+    """What `check_for_engine` would raise, all of them errors."""
     problems: list[Problem] = []
     for definition in definitions:
         findings = problems_for_names(definition, environment)
         known = own_tasks(definition) if tasks is None else tasks
         findings += unknown_resources(definition, known)
         problems += located(definition, findings)
-    if problems:
-        raise DefinitionError(problems)
+    return problems
 
 
 def _refusal(definition: WorkflowDefinition, message: str) -> DefinitionError:

@@ -13,46 +13,52 @@ from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.nodes import ScalarNode
 from ruamel.yaml.reader import ReaderError
 
-from aiowfm.asl.findings import Pointer
+from aiowfm.asl.findings import Pointer, shown
 from aiowfm.asl.shape import MAX_DEPTH
-from aiowfm.definitions.reading import MAX_VALUES, Position, Reading
+from aiowfm.definitions.reading import MAX_DIGITS, MAX_VALUES, Position, Reading, TooMuchError
+from aiowfm.definitions.yaml_nodes import (
+    TAG,
+    Mapping,
+    Node,
+    Scalar,
+    Sequence,
+    composed,
+    place,
+)
 
-_TAG = "tag:yaml.org,2002:"
 _PLAIN_TAGS = frozenset(
-    _TAG + name
+    TAG + name
     for name in ("str", "int", "float", "bool", "null", "timestamp", "merge", "map", "seq")
 )
-# ruamel would take seconds to give up on this one.
-_BRACKETS = re.compile(rf"(?:[\[{{]\s*){{{MAX_DEPTH + 1}}}")
+_DECIMAL = re.compile(r"-?(?:0|[1-9]\d{0,17})", re.ASCII)
 
 
 def read_yaml(text: str) -> Reading:
     """*text*, which must be one YAML document."""
     reading = Reading()
-    if brackets := _BRACKETS.search(text):
-        reading.complain(f"nested more than {MAX_DEPTH} deep", _place(text, brackets.start()))
-        return reading
-    yaml = YAML(typ="rt", pure=True)
     try:
-        node = yaml.compose(text)
+        node, yaml = composed(text)
         if node is not None:
             reading.data = _Walk(yaml, reading).run(node)
-    except _TooMuchError as exc:
+    except TooMuchError as exc:
         reading.data = None
         reading.complain(*exc.args)
     except MarkedYAMLError as exc:
         reading.complain(*_in_words(exc))
     except ReaderError as exc:
-        message = f"not YAML: the character U+{exc.character:04X} is not allowed"
-        reading.complain(message, _place(text, exc.position))
-    except RecursionError:
-        reading.complain("nested too deep", Position(1, 1))
+        reading.complain(*_character(exc, text))
     except YAMLError as exc:
         reading.complain(f"not YAML: {exc}", Position(1, 1))
     return reading
+
+
+def _character(exc: ReaderError, text: str) -> tuple[str, Position]:
+    character = exc.character
+    code = ord(character) if isinstance(character, str) else int(character)
+    return f"not YAML: the character U+{code:04X} is not allowed", place(text, exc.position)
 
 
 def _in_words(exc: MarkedYAMLError) -> tuple[str, Position]:
@@ -67,12 +73,8 @@ def _in_words(exc: MarkedYAMLError) -> tuple[str, Position]:
     return f"not YAML: {problem}{context}", position
 
 
-class _TooMuchError(Exception):
-    """The text means more than anyone can want; reading stops."""
-
-
 class _Walk:
-    """Makes plain data of ruamel's nodes."""
+    """Makes plain data of nodes."""
 
     def __init__(self, yaml: YAML, reading: Reading) -> None:
         self._constructor = yaml.constructor
@@ -80,24 +82,24 @@ class _Walk:
         self._left = MAX_VALUES
 
     def run(self, node: Node) -> Any:
-        self._reading.positions[()] = _position(node)
+        self._reading.positions[()] = node.position
         return self._value(node, ())
 
     def _value(self, node: Node, pointer: Pointer) -> Any:
         self._count(node)
         if len(pointer) > MAX_DEPTH:  # an alias inside its own anchor never ends
-            raise _TooMuchError(f"nested more than {MAX_DEPTH} deep", _position(node))
+            raise TooMuchError(f"nested more than {MAX_DEPTH} deep", node.position)
         if node.tag not in _PLAIN_TAGS:
             self._reading.complain(
-                f"the tag {node.tag} has no meaning here: take it out", _position(node)
+                f"the tag {node.tag} has no meaning here: take it out", node.position
             )
             return None
-        if isinstance(node, MappingNode):
+        if isinstance(node, Mapping):
             return self._object(node, pointer)
-        if isinstance(node, SequenceNode):
+        if isinstance(node, Sequence):
             found = []
-            for index, each in enumerate(node.value):
-                self._reading.positions[*pointer, index] = _position(each)
+            for index, each in enumerate(node.items):
+                self._reading.positions[*pointer, index] = each.position
                 found.append(self._value(each, (*pointer, index)))
             return found
         return self._scalar(node)
@@ -105,43 +107,43 @@ class _Walk:
     def _count(self, node: Node) -> None:
         self._left -= 1
         if self._left < 0:
-            raise _TooMuchError(f"more than {MAX_VALUES:,} values, by aliases", _position(node))
+            raise TooMuchError(f"more than {MAX_VALUES:,} values, by aliases", node.position)
 
-    def _object(self, node: MappingNode, pointer: Pointer) -> dict[str, Any]:
+    def _object(self, node: Mapping, pointer: Pointer) -> dict[str, Any]:
         found: dict[str, Any] = {}
         own: set[str] = set()
         merged: list[tuple[Node, Node]] = []
-        for key, value in node.value:
-            if key.tag == f"{_TAG}merge":
+        for key, value in node.items:
+            if key.tag == f"{TAG}merge":
                 merged += self._merged(value, len(pointer))
-            elif not isinstance(key, ScalarNode):
-                self._reading.complain("a key must be a string", _position(key))
-            elif key.value in own:
-                self._reading.complain(f"key {key.value!r} stands here twice", _position(key))
+            elif not isinstance(key, Scalar):
+                self._reading.complain("a key must be a string", key.position)
+            elif key.text in own:
+                self._reading.complain(f"key {key.text!r} stands here twice", key.position)
             else:
-                own.add(key.value)
+                own.add(key.text)
                 self._put(found, key, value, pointer)
         for key, value in merged:
-            if isinstance(key, ScalarNode) and key.value not in found:
+            if isinstance(key, Scalar) and key.text not in found:
                 self._put(found, key, value, pointer)
         return found
 
-    def _put(self, found: dict[str, Any], key: Node, value: Node, pointer: Pointer) -> None:
-        steps = (*pointer, key.value)
-        self._reading.positions[steps] = _position(key)
-        found[key.value] = self._value(value, steps)
+    def _put(self, found: dict[str, Any], key: Scalar, value: Node, pointer: Pointer) -> None:
+        steps = (*pointer, key.text)
+        self._reading.positions[steps] = key.position
+        found[key.text] = self._value(value, steps)
 
     def _merged(self, node: Node, depth: int) -> Iterator[tuple[Node, Node]]:
         """The members that `<<: *anchor` or `<<: [*one, *two]` brings, the strongest first."""
         if depth > MAX_DEPTH:
-            raise _TooMuchError(f"nested more than {MAX_DEPTH} deep", _position(node))
-        if isinstance(node, SequenceNode):
-            for each in node.value:
+            raise TooMuchError(f"nested more than {MAX_DEPTH} deep", node.position)
+        if isinstance(node, Sequence):
+            for each in node.items:
                 yield from self._merged(each, depth + 1)
-        elif isinstance(node, MappingNode):
+        elif isinstance(node, Mapping):
             further = []
-            for key, value in node.value:
-                if key.tag == f"{_TAG}merge":
+            for key, value in node.items:
+                if key.tag == f"{TAG}merge":
                     further.append(value)
                 else:
                     self._count(key)
@@ -149,32 +151,35 @@ class _Walk:
             for each in further:
                 yield from self._merged(each, depth + 1)
         else:
-            self._reading.complain("<< merges an object or a list of objects", _position(node))
+            self._reading.complain("<< merges an object or a list of objects", node.position)
 
-    def _scalar(self, node: Node) -> Any:
+    def _scalar(self, node: Scalar) -> Any:
+        kind = node.tag.removeprefix(TAG)
+        if kind in ("int", "float") and len(node.text) > MAX_DIGITS:
+            message = f"a number of more than {MAX_DIGITS:,} digits; quote it to make it a string"
+            self._reading.complain(message, node.position)
+            return None
         try:
-            match str(node.tag).removeprefix(_TAG):
+            match kind:
                 case "int":
-                    return int(self._constructor.construct_yaml_int(node))
+                    if _DECIMAL.fullmatch(node.text):
+                        return int(node.text)
+                    return int(self._constructor.construct_yaml_int(_for_ruamel(node)))
                 case "float":
-                    number = float(self._constructor.construct_yaml_float(node))
+                    number = float(self._constructor.construct_yaml_float(_for_ruamel(node)))
                     if math.isfinite(number):
                         return number
-                    self._reading.complain(f"JSON has no number {node.value}", _position(node))
+                    self._reading.complain(f"JSON has no number {node.text}", node.position)
                     return None
                 case "bool":
-                    return bool(self._constructor.construct_yaml_bool(node))
+                    return bool(self._constructor.construct_yaml_bool(_for_ruamel(node)))
                 case "null":
                     return None
         except (ValueError, KeyError):
-            self._reading.complain(f"{node.value!r} is not of type {node.tag}", _position(node))
+            self._reading.complain(f"{shown(node.text)} is not of type {node.tag}", node.position)
             return None
-        return str(node.value)
+        return node.text
 
 
-def _place(text: str, index: int) -> Position:
-    return Position(text.count("\n", 0, index) + 1, index - text.rfind("\n", 0, index))
-
-
-def _position(node: Node) -> Position:
-    return Position(node.start_mark.line + 1, node.start_mark.column + 1)
+def _for_ruamel(node: Scalar) -> ScalarNode:
+    return ScalarNode(node.tag, node.text)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from aiowfm.asl.payload import Payload
+from aiowfm.idling import idling
 from aiowfm.local.arns import Arns, checked_arn, checked_name
 from aiowfm.local.errors import ServiceError
 from aiowfm.local.storage.store import Store
@@ -72,6 +73,7 @@ class Activities:
         self._begin: Callable[[TaskId, str | None], bool] = lambda task, worker_name: True
         self._activities: dict[str, Activity] = {}
         self._orphans: dict[str, OrderedDict[TaskId, Payload]] = {}
+        self._recalls: dict[TaskId, Callable[[], None]] = {}
 
     async def load(self) -> None:
         """Read what the store has."""
@@ -137,7 +139,8 @@ class Activities:
         self.hand_out(arn)
         if poll.answer.done():
             return poll.answer.result()
-        end = loop.call_later(LONG_POLL_SECONDS, activity.give_up, poll)
+        with idling():
+            end = loop.call_later(LONG_POLL_SECONDS, activity.give_up, poll)
         try:
             return await poll.answer
         except BaseException:
@@ -179,8 +182,18 @@ class Activities:
         else:
             self._orphans.setdefault(arn, OrderedDict())[task] = payload
 
+    def expect_recall(self, task: TaskId, call: Callable[[], None]) -> None:
+        """Call *call* when a task that was taken is withdrawn; until `forget_recall`."""
+        self._recalls[task] = call
+
+    def forget_recall(self, task: TaskId) -> None:
+        self._recalls.pop(task, None)
+
     def withdraw(self, arn: str, task: TaskId) -> None:
         """Take back a task that nobody needs to do any more."""
+        recall = self._recalls.pop(task, None)
+        if recall is not None:
+            recall()
         if arn in self._activities:
             self._activities[arn].withdraw(task)
         elif arn in self._orphans:

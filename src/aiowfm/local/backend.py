@@ -6,21 +6,24 @@ import asyncio
 import functools
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from typing import get_args
 
 import anyio
 
 from aiowfm import ports
 from aiowfm.errors import ConfigError, EngineStateError
+from aiowfm.local import histories
 from aiowfm.local.callbacks import LocalCallbackStorage
-from aiowfm.local.errors import ServiceError, translated
+from aiowfm.local.errors import translated
 from aiowfm.local.retention import DEFAULT_SECONDS
-from aiowfm.local.runs import Run
+from aiowfm.local.runs import shown
+from aiowfm.local.searches import LocalSearch, of_machine
 from aiowfm.local.service import Service
+from aiowfm.local.state_machines import LocalMachineVersions, LocalStateMachines
 from aiowfm.local.storage.database import MEMORY, Database, Durability
+from aiowfm.local.tokens import TaskId
 from aiowfm.names import ActivityArn, ExecutionArn, StateMachineArn
 
 LISTED_AT_ONCE = 100
@@ -122,21 +125,28 @@ class LocalBackend:
 
 
 class OpenLocalBackend:
-    """A local backend in use."""
+    """A local backend in use.
+
+    Attributes:
+        service: What it is made of.
+    """
 
     def __init__(self, service: Service) -> None:
         self.tasks = LocalTasks(service)
         self.reporter = self.tasks
         self.activities = LocalActivities(service)
         self.state_machines = LocalStateMachines(service)
+        self.machine_versions = LocalMachineVersions(service)
         self.executions = LocalExecutions(service)
-        self._service = service
+        self.search = LocalSearch(service)
+        self.recalls = LocalRecalls(service)
+        self.service = service
 
     def callbacks(self, name: str) -> LocalCallbackStorage:
-        return LocalCallbackStorage(self._service, name)
+        return LocalCallbackStorage(self.service, name)
 
     def now(self) -> float:
-        return self._service.now()
+        return self.service.now()
 
 
 class LocalTasks:
@@ -166,6 +176,22 @@ class LocalTasks:
             await self._service.send_task_heartbeat(token)
 
 
+class LocalRecalls:
+    """Tasks whose workers want to know when nobody waits for them any more."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._tasks: dict[ports.TaskToken, TaskId] = {}  # reading a token takes longer
+
+    def expect(self, token: ports.TaskToken, call: Callable[[], None]) -> None:
+        self._tasks[token] = self._service.expect_recall(token, call)
+
+    def forget(self, token: ports.TaskToken) -> None:
+        task = self._tasks.pop(token, None)
+        if task is not None:
+            self._service.activities.forget_recall(task)
+
+
 class LocalActivities:
     """Activities by name."""
 
@@ -184,52 +210,6 @@ class LocalActivities:
         return self._service.activities.arn(name)
 
 
-class LocalStateMachines:
-    """State machines by name."""
-
-    def __init__(self, service: Service) -> None:
-        self._service = service
-
-    async def arn(self, name: str) -> StateMachineArn:
-        return self._service.machines.arn(name)
-
-    async def find(self, name: str) -> ports.StateMachine | None:
-        try:
-            machine = self._service.describe_state_machine(self._service.machines.arn(name))
-        except ServiceError:
-            return None
-        return ports.StateMachine(
-            arn=machine.arn, definition=machine.revision.text, tags=dict(machine.tags)
-        )
-
-    async def create(
-        self, name: str, definition: str, tags: Mapping[str, str], *, publish: bool
-    ) -> StateMachineArn:
-        with translated("CreateStateMachine"):
-            return await self._service.create_state_machine(
-                name, definition, self._service.role_arn, tags, publish=publish
-            )
-
-    async def update(
-        self, arn: StateMachineArn, definition: str, tags: Mapping[str, str]
-    ) -> StateMachineArn:
-        with translated("UpdateStateMachine"):
-            version = await self._service.update_state_machine(
-                arn, definition, self._service.role_arn, publish=True
-            )
-            await self._service.tag_resource(arn, tags)
-            return version
-
-    async def newest_version(self, arn: StateMachineArn) -> StateMachineArn | None:
-        with translated("ListStateMachineVersions"):
-            machine = self._service.describe_state_machine(arn)
-        number = machine.newest_version
-        return StateMachineArn(f"{machine.arn}:{number}") if number else None
-
-    async def names(self, prefix: str) -> Sequence[str]:
-        return [name for name in self._service.machines.names() if name.startswith(prefix)]
-
-
 class LocalExecutions:
     """Executions by ARN."""
 
@@ -242,19 +222,29 @@ class LocalExecutions:
     async def start(self, machine: StateMachineArn, name: str, input: str) -> ports.Execution:
         with translated("StartExecution"):
             run = await self._service.start_execution(machine, name, input)
-            return _execution(run, with_data=True)
+            return shown(run, with_data=True)
 
     async def describe(self, arn: ExecutionArn) -> ports.Execution:
         with translated("DescribeExecution"):
-            return _execution(await self._service.describe_execution(arn), with_data=True)
+            return shown(await self._service.describe_execution(arn), with_data=True)
 
     async def finished(self, arn: ExecutionArn) -> ports.Execution:
         with translated("DescribeExecution"):
-            return _execution(await self._service.execution_finished(arn), with_data=True)
+            return shown(await self._service.execution_finished(arn), with_data=True)
 
     async def stop(self, arn: ExecutionArn, cause: str) -> None:
         with translated("StopExecution"):
             await self._service.stop_execution(arn, None, cause or None)
+
+    async def redrive(self, arn: ExecutionArn) -> None:
+        with translated("RedriveExecution"):
+            await self._service.redrive_execution(arn)
+
+    def history(self, arn: ExecutionArn) -> AsyncIterator[ports.ExecutionEvent]:
+        return histories.events(self._service, arn)
+
+    def follow(self, arn: ExecutionArn) -> AsyncIterator[ports.ExecutionEvent]:
+        return histories.followed(self._service, arn)
 
     async def list(
         self, machine: str, status: ports.ExecutionStatus | None
@@ -262,28 +252,12 @@ class LocalExecutions:
         found = self._service.machines.find(machine)
         last = 1 << 62
         while found is not None:
+            ((where, values),) = of_machine(found.id, status and status.value).items()
             runs = await self._service.executions.select(
-                "map_run IS NULL AND machine = ? AND number < ? AND ifnull(?, status) = status",
-                (found.id, last, status and status.value),
-                limit=LISTED_AT_ONCE,
+                f"{where} AND number < ?", (*values, last), limit=LISTED_AT_ONCE
             )
             for run in runs:
-                yield _execution(run, with_data=False)
+                yield shown(run, with_data=False)
             if len(runs) < LISTED_AT_ONCE:
                 return
             last = runs[-1].number
-
-
-def _execution(run: Run, *, with_data: bool) -> ports.Execution:
-    output = run.output if with_data else None
-    return ports.Execution(
-        arn=run.arn,
-        name=run.name,
-        status=ports.ExecutionStatus(run.status),
-        started_at=datetime.fromtimestamp(run.started_at, UTC),
-        stopped_at=None if run.stopped_at is None else datetime.fromtimestamp(run.stopped_at, UTC),
-        input=run.input.text if with_data else None,
-        output=None if output is None else output.text,
-        error=run.error if with_data else None,
-        cause=run.cause if with_data else None,
-    )

@@ -8,10 +8,8 @@ from typing import cast
 
 from aiowfm.local.errors import translated
 from aiowfm.local.service import Service
-from aiowfm.ports import QueueMessage
+from aiowfm.ports import RECEIVE_SECONDS, QueueMessage
 from aiowfm.waits import Wait
-
-LONG_POLL_SECONDS = 20.0  # ReceiveMessage
 
 
 class LocalCallbackStorage:
@@ -40,7 +38,7 @@ class LocalQueue:
         self._url = url
 
     async def receive(self) -> Sequence[QueueMessage]:
-        received = await self._service.queues.receive(self._url, LONG_POLL_SECONDS)
+        received = await self._service.queues.receive(self._url, RECEIVE_SECONDS)
         return [
             QueueMessage(
                 id=each.message.id,

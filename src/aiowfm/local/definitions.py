@@ -14,10 +14,10 @@ from aiowfm.asl.findings import LABEL, NO_END, SCHEMA, Finding, Pointer
 from aiowfm.asl.key_rules import repeated_keys
 from aiowfm.asl.model import StateMachine as Definition
 from aiowfm.asl.payload import parse
+from aiowfm.asl.rules import MAX_DEFINITION_BYTES
 from aiowfm.local import integration_rules
 from aiowfm.local.errors import ServiceError
 
-MAX_DEFINITION_BYTES = 1_048_576  # UTF-8; CreateStateMachine.definition
 EXPRESS_SECONDS = 300  # Step Functions quota: how long an execution of type EXPRESS may take
 NOT_JSON = "INVALID_JSON_DESCRIPTION"
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from aiowfm.errors import (
-    AiowfmError,
     BackendError,
     BackendUnavailableError,
     NotFoundError,
     TaskTokenExpiredError,
 )
-from aiowfm.ports import ExecutionExistsError
+from aiowfm.executions import ExecutionExistsError, NotRedrivableError
 
 
 class ServiceError(Exception):
@@ -49,13 +48,15 @@ class translated:
             raise _translation(self._operation, exc) from exc
 
 
-def _translation(operation: str, error: ServiceError) -> AiowfmError | ExecutionExistsError:
+def _translation(operation: str, error: ServiceError) -> Exception:
     if error.code in _NOT_FOUND:
         return NotFoundError(f"{operation}: {error.message}")
     if error.code in _TOKEN_IS_DEAD:
         return TaskTokenExpiredError(f"{operation}: {error.message} ({error.code})")
     if error.code == "ExecutionAlreadyExists":
         return ExecutionExistsError(error.message)
+    if error.code == "ExecutionNotRedrivable":
+        return NotRedrivableError(error.message)
     if error.code == UNAVAILABLE:
         return BackendUnavailableError(operation, error.code, error.message)
     return BackendError(operation, error.code, error.message)

@@ -431,6 +431,7 @@ class Executions:
             events = [event for event in events if event.type == "ExecutionStarted"]
         if events:
             self._store.append(run.number, events)
+            run.tell_news()
         for command in progress.commands:
             self._carry_out(run, command)
         for command in progress.commands:

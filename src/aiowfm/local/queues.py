@@ -7,19 +7,22 @@ import hashlib
 import json
 import uuid
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import anyio
 
 from aiowfm.asl.payload import JsonValue
+from aiowfm.idling import idling
 from aiowfm.local.storage.store import Store, numbered
 from aiowfm.names import dead_letters_name
-from aiowfm.ports import MAX_RECEIVES, VISIBILITY_SECONDS
+from aiowfm.ports import MAX_MESSAGES, MAX_RECEIVES, VISIBILITY_SECONDS
+
+DEAD_LETTER_SECONDS = 14 * 24 * 60 * 60.0  # the longest that SQS keeps a message
+CHECK_SECONDS = 60 * 60.0
 
 _MESSAGE = "message"  # the kind of these documents
-RECEIVED_AT_ONCE = 10  # ReceiveMessage
 
 
 class SentMessage(Protocol):
@@ -60,11 +63,13 @@ class Message:
 
     Attributes:
         number: Its place among all messages.
+        buried_at: When it came to a dead-letter queue, in seconds since the epoch.
     """
 
     number: int
     id: str
     body: str = field(repr=False)
+    buried_at: float | None = None
 
     @property
     def md5(self) -> str:
@@ -115,8 +120,9 @@ class Queues:
     A message that was received is hidden until it is deleted, or can be seen again.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, now: Callable[[], float]) -> None:
         self._store = store
+        self._now = now
         self._queues: dict[str, _Queue] = {}
         self._counts: Counter[int] = Counter()
         self._newest = 0
@@ -127,8 +133,19 @@ class Queues:
             document = json.loads(text)
             self._newest = int(key)
             self._queue(document["url"]).waiting.append(
-                Message(self._newest, document["id"], document["body"])
+                Message(self._newest, document["id"], document["body"], document.get("buried_at"))
             )
+
+    async def run(self) -> None:
+        """Remove dead letters that are old, now and every hour, until cancelled."""
+        while True:
+            oldest = self._now() - DEAD_LETTER_SECONDS
+            for queue in self._queues.values():
+                for message in list(queue.waiting):
+                    if message.buried_at is not None and message.buried_at <= oldest:
+                        queue.waiting.remove(message)
+                        self._remove(message)
+            await anyio.sleep(CHECK_SECONDS)
 
     def send(self, url: str, body: str) -> Message:
         self._newest += 1
@@ -152,12 +169,12 @@ class Queues:
         if not queue.waiting:
             receiver: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             queue.receivers.append(receiver)
-            with anyio.move_on_after(wait_seconds):
+            with idling(), anyio.move_on_after(wait_seconds):
                 await receiver
             if receiver in queue.receivers:
                 queue.receivers.remove(receiver)
         received: list[Received] = []
-        while queue.waiting and len(received) < RECEIVED_AT_ONCE:
+        while queue.waiting and len(received) < MAX_MESSAGES:
             message = queue.waiting.popleft()
             if self._counts[message.number] >= MAX_RECEIVES:
                 self._bury(url, message)
@@ -219,13 +236,16 @@ class Queues:
 
     def _bury(self, url: str, message: Message) -> None:
         """Move a message that was received too often to the dead-letter queue."""
-        buried = dead_letters_name(url)
+        dead_letters = dead_letters_name(url)
         del self._counts[message.number]
-        self._put(buried, message)
-        self._queue(buried).add(message)
+        buried = replace(message, buried_at=self._now())
+        self._put(dead_letters, buried)
+        self._queue(dead_letters).add(buried)
 
     def _put(self, url: str, message: Message) -> None:
-        document = {"url": url, "id": message.id, "body": message.body}
+        document: dict[str, object] = {"url": url, "id": message.id, "body": message.body}
+        if message.buried_at is not None:
+            document["buried_at"] = message.buried_at
         self._store.put(_MESSAGE, numbered(message.number), json.dumps(document))
 
     def _remove(self, message: Message) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 import anyio
 
 from aiowfm.errors import ConfigError
+from aiowfm.idling import idling
 from aiowfm.local.errors import ServiceError
 from aiowfm.local.executions import Executions
 from aiowfm.local.machines import REVISION, Machines
@@ -142,7 +143,8 @@ class Retention:
             if not checked_at <= now < checked_at + CHECK_SECONDS:
                 checked_at = now
                 await self._try()
-            await anyio.sleep(LOOK_SECONDS)
+            with idling():
+                await anyio.sleep(LOOK_SECONDS)
 
     async def _try(self) -> None:
         try:

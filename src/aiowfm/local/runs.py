@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
+import anyio
 from pydantic_core import to_json
 
 from aiowfm.asl.errors import Failure
 from aiowfm.asl.interpreter import Interpreter
 from aiowfm.asl.payload import Payload, dump
+from aiowfm.executions import Execution, ExecutionStatus
 from aiowfm.local.machines import Machine
 from aiowfm.local.storage.rows import ExecutionRow, loaded
 from aiowfm.names import ExecutionArn
@@ -75,6 +78,18 @@ class Run:
     activities: dict[int, str] = field(default_factory=dict)
     heartbeats: dict[int, float] = field(default_factory=dict)
     watchers: list[asyncio.Future[None]] = field(default_factory=list)
+    _news: anyio.Event | None = None
+
+    def news(self) -> anyio.Event:
+        """What is set when the next events have happened."""
+        if self._news is None:
+            self._news = anyio.Event()
+        return self._news
+
+    def tell_news(self) -> None:
+        if self._news is not None:
+            self._news.set()
+            self._news = None
 
     def finish(self, interpreter: Interpreter) -> None:
         """Note how it ended, and tell those who wait."""
@@ -162,3 +177,19 @@ def _text(facts: dict[str, object]) -> str:
         return to_json(facts).decode()
     except ValueError:
         return dump(facts)  # type: ignore[arg-type]  # it is JSON, with something odd in a text
+
+
+def shown(run: Run, *, with_data: bool) -> Execution:
+    """*run* as it crosses the port."""
+    output = run.output if with_data else None
+    return Execution(
+        arn=run.arn,
+        name=run.name,
+        status=ExecutionStatus(run.status),
+        started_at=datetime.fromtimestamp(run.started_at, UTC),
+        stopped_at=None if run.stopped_at is None else datetime.fromtimestamp(run.stopped_at, UTC),
+        input=run.input.text if with_data else None,
+        output=None if output is None else output.text,
+        error=run.error if with_data else None,
+        cause=run.cause if with_data else None,
+    )

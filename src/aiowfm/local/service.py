@@ -83,7 +83,7 @@ class Service:
             self.arns.prefix, self.store, self.machines, self.activities, now, self._mint.token
         )
         self.retention = Retention(self.store, self.executions, self.machines, now, retention)
-        self.queues = Queues(self.store)
+        self.queues = Queues(self.store, now)
         self.waits = Waits(self.store, now)
         self._is_loaded = False
         self.integrations = Integrations(self)
@@ -120,6 +120,7 @@ class Service:
             group.start_soon(self.executions.run)
             group.start_soon(self.retention.run)
             group.start_soon(self.waits.run)
+            group.start_soon(self.queues.run)
 
     async def close(self) -> None:
         """Keep all there is, and close a file."""
@@ -214,6 +215,15 @@ class Service:
         task = self._task(token)
         await self._finish_task(task, TaskHeartbeat(task.event_id))
 
+    def expect_recall(self, token: str, call: Callable[[], None]) -> TaskId:
+        """Call *call* when an activity's task is not awaited any more; which task that is."""
+        task = self._task(token)
+        if self.executions.awaits(task):
+            self.activities.expect_recall(task, call)
+        else:
+            call()
+        return task
+
     # State machines.
 
     async def create_state_machine(
@@ -224,6 +234,7 @@ class Service:
         tags: Mapping[str, str],
         *,
         publish: bool = False,
+        description: str | None = None,
     ) -> StateMachineArn:
         """Make a state machine; its ARN or, with *publish*, that of its version."""
         settings = Settings(text=definition, role_arn=role_arn)
@@ -231,12 +242,18 @@ class Service:
         machine = self.machines.add(
             checked_name(name), "STANDARD", settings, model, tags, self.now()
         )
-        arn = self._published(machine) if publish else machine.arn
+        arn = self._published(machine, description) if publish else machine.arn
         await self.flushed()
         return arn
 
     async def update_state_machine(
-        self, arn: str, definition: str, role_arn: str, *, publish: bool = False
+        self,
+        arn: str,
+        definition: str,
+        role_arn: str,
+        *,
+        publish: bool = False,
+        description: str | None = None,
     ) -> StateMachineArn:
         """Replace a definition; the ARN or, with *publish*, that of the new version."""
         machine = self.machines.own(arn)
@@ -245,7 +262,7 @@ class Service:
         self.machines.change(
             machine, Settings(text=definition, role_arn=role_arn), model, self.now()
         )
-        updated = self._published(machine) if publish else machine.arn
+        updated = self._published(machine, description) if publish else machine.arn
         await self.flushed()
         return updated
 
@@ -320,8 +337,8 @@ class Service:
 
     # How they do it.
 
-    def _published(self, machine: Machine) -> StateMachineArn:
-        number = machine.publish(self.now()).number
+    def _published(self, machine: Machine, description: str | None) -> StateMachineArn:
+        number = machine.publish(self.now(), description).number
         self.machines.save(machine)
         return machine.version_arn(number)
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import math
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, TypeVar
 
 import anyio
 import anyio.lowlevel
+
+from aiowfm.idling import idling
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -64,7 +67,7 @@ class TimerQueue(Generic[Key]):
             self._wake = anyio.Event()
             pause = self._pause()
             due_at = self._now() + pause
-            with anyio.move_on_after(pause):
+            with anyio.move_on_after(pause), idling(), anyio.move_on_after(LONGEST_SLEEP_SECONDS):
                 await self._wake.wait()
             if self._now() - due_at > LATE_SECONDS:
                 # Something blocked the event loop. What was held up as we were, such as
@@ -86,9 +89,7 @@ class TimerQueue(Generic[Key]):
         return None
 
     def _pause(self) -> float:
-        if not self._heap:
-            return LONGEST_SLEEP_SECONDS
-        return min(max(self._heap[0][0] - self._now(), 0.0), LONGEST_SLEEP_SECONDS)
+        return max(self._heap[0][0] - self._now(), 0.0) if self._heap else math.inf
 
     def _is_current(self, entry: tuple[float, int, Key]) -> bool:
         return self._at.get(entry[2]) == entry[0]

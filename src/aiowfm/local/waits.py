@@ -12,9 +12,11 @@ from dataclasses import replace
 import anyio
 from pydantic import TypeAdapter
 
+from aiowfm.idling import idling
 from aiowfm.local.errors import ServiceError
 from aiowfm.local.storage.rows import WaitRow
 from aiowfm.local.storage.store import Store
+from aiowfm.ports import MAX_DUE
 from aiowfm.waits import Wait, WaitStatus
 
 log = logging.getLogger("aiowfm.local")
@@ -23,7 +25,6 @@ CHECK_SECONDS = 60 * 60.0
 REMOVED_AT_ONCE = 100
 PAUSE_SECONDS = 0.02  # for others, between one turn and the next
 LISTED_AT_ONCE = 100
-DUE_AT_ONCE = 100
 
 _LIVE = "SELECT document, name FROM waits WHERE status IN ('EARLY', 'WAITING', 'COMPLETING')"
 _KEYS = "SELECT name, task_key FROM waits"
@@ -35,7 +36,7 @@ WHERE name = ? AND status = 'WAITING' AND (entered, task_key) > (?, ?)
 ORDER BY entered, task_key LIMIT {LISTED_AT_ONCE}
 """
 _DUE = f"""
-SELECT task_key FROM waits WHERE name = ? AND due_at <= ? ORDER BY due_at LIMIT {DUE_AT_ONCE}
+SELECT task_key FROM waits WHERE name = ? AND due_at <= ? ORDER BY due_at LIMIT {MAX_DUE}
 """
 _REMOVE = f"""
 DELETE FROM waits WHERE (name, task_key) IN (
@@ -145,7 +146,8 @@ class Waits:
                 has_more = await self._remove()
             except (ServiceError, sqlite3.Error) as exc:
                 log.warning("old callbacks could not be removed, which is tried again: %s", exc)
-            await anyio.sleep(PAUSE_SECONDS if has_more else CHECK_SECONDS)
+            with idling():
+                await anyio.sleep(PAUSE_SECONDS if has_more else CHECK_SECONDS)
 
     async def _remove(self) -> bool:
         """Remove some of what is old; whether there may be more."""

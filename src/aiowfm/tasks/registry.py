@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import inspect
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
-from aiowfm.errors import DuplicateTaskError, UsageError
+from aiowfm.errors import DuplicateTaskError, Problem, UsageError
 from aiowfm.names import MAX_NAME_LENGTH
 from aiowfm.tasks.handlers import HeartbeatMode, TaskHandler, inspected
 
@@ -52,6 +53,24 @@ class TaskRegistry(Mapping[str, TaskHandler]):
             heartbeat=heartbeat,
             local_names=local_names,
         )
+
+    def unused(self, name: str) -> Problem:
+        """The warning that nothing uses the handler *name*, placed at its function."""
+        code = getattr(inspect.unwrap(self._handlers[name].function), "__code__", None)
+        return Problem(
+            where=name,
+            message=f"no Task names the handler {name!r}: take it out, or write Resource: {name}",
+            severity="warning",
+            file=getattr(code, "co_filename", None),
+            line=getattr(code, "co_firstlineno", None),
+            code="UNUSED_HANDLER",
+        )
+
+    def without(self, names: Collection[str]) -> TaskRegistry:
+        """Another one, without the handlers of these *names*."""
+        registry = TaskRegistry(self.activity_name)
+        registry._handlers = {name: own for name, own in self.items() if name not in names}
+        return registry
 
     def __getitem__(self, name: str) -> TaskHandler:
         return self._handlers[name]

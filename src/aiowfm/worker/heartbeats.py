@@ -59,6 +59,15 @@ class RunningTask:
         allowed = self.context.heartbeat_seconds
         return allowed is not None and anyio.current_time() >= self.beaten_at + allowed
 
+    def give_up(self) -> None:
+        """Cancel the handler, unless it has ended: nobody waits for it any more."""
+        if not self.is_handled:
+            log.warning(
+                "task was cancelled or timed out; stopping its handler",
+                extra=self.context.log_facts,
+            )
+            self.cancel(CancelReason.TASK_GONE)
+
     def cancel(self, reason: CancelReason) -> None:
         """Cancel the handler, which finds *reason* in its context."""
         self.context.cancellation.because(reason)
@@ -139,11 +148,7 @@ class Heartbeats:
                 with anyio.fail_after(max(task.interval_seconds, LEAST_ATTEMPT_SECONDS)):
                     await task.context.heartbeat()
             except TaskTokenExpiredError:
-                if not task.is_handled:
-                    log.warning(
-                        "task was cancelled or timed out; stopping its handler", extra=facts
-                    )
-                    task.cancel(CancelReason.TASK_GONE)
+                task.give_up()
                 return
             except (AiowfmError, TimeoutError) as exc:
                 if task.has_lapsed and task.is_handled:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import anyio
 
 from aiowfm.errors import TaskError
-from aiowfm.ports import ActivityTask, TaskReporter
+from aiowfm.ports import ActivityTask, TaskRecalls, TaskReporter
 from aiowfm.tasks.context import CancelReason, TaskContext
 from aiowfm.tasks.current import handling
 from aiowfm.tasks.envelope import opened
@@ -50,8 +50,10 @@ class Runner:
         heartbeat_seconds: Mapping[str, float],
         tallies: Mapping[str, Tally],
         middlewares: Sequence[Middleware] = (),
+        recalls: TaskRecalls | None = None,
     ) -> None:
         self._port = port
+        self._recalls = recalls
         self._heartbeat_seconds = heartbeat_seconds
         self._tallies = tallies
         self._middlewares = middlewares
@@ -102,9 +104,13 @@ class Runner:
                     return
                 if handler.heartbeat == "auto":
                     self._heartbeats.watch(running)
+                if self._recalls is not None:
+                    self._recalls.expect(task.token, running.give_up)
                 outcome = await self._outcome(handler, context)
         finally:
             running.is_handled = True
+            if self._recalls is not None:
+                self._recalls.forget(task.token)
             try:
                 if context.cancel_reason is CancelReason.TASK_GONE:
                     self._tallies[handler.name].unwanted += 1

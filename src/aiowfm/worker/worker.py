@@ -13,7 +13,7 @@ from anyio.abc import TaskGroup
 
 from aiowfm.config import EngineConfig
 from aiowfm.names import ActivityArn
-from aiowfm.ports import TaskReporter, TaskSource
+from aiowfm.ports import TaskRecalls, TaskReporter, TaskSource
 from aiowfm.tasks.handlers import TaskHandler
 from aiowfm.tasks.middleware import Middleware
 from aiowfm.worker.heartbeats import Heartbeats
@@ -52,6 +52,7 @@ class Worker:
         create_again: Callable[[str], Awaitable[None]],
         heartbeat_seconds: Mapping[str, float],
         middlewares: Sequence[Middleware] = (),
+        recalls: TaskRecalls | None = None,
     ) -> None:
         """Make a worker that does nothing yet.
 
@@ -64,6 +65,7 @@ class Worker:
             create_again: Makes the activity of a task name that is gone.
             heartbeat_seconds: By task name, for tasks that do not tell their own.
             middlewares: What runs around every handler, the first outermost.
+            recalls: Who tells at once which tasks are no longer wanted; None: heartbeats do.
 
         Raises:
             ConfigError: the limits do not allow every task to be polled for.
@@ -84,6 +86,7 @@ class Worker:
             heartbeat_seconds=heartbeat_seconds,
             tallies=self._tallies,
             middlewares=middlewares,
+            recalls=recalls,
         )
         self._pollers = [
             Poller(

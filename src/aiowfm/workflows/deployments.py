@@ -2,43 +2,32 @@
 
 from __future__ import annotations
 
-import difflib
-import json
 import logging
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 from typing import NamedTuple
 
 import anyio
 
-from aiowfm.asl.findings import Finding
 from aiowfm.config import EngineConfig
-from aiowfm.definitions import (
-    CompilerOptions,
-    WorkflowDefinition,
-    compile_definition,
-    has_callbacks,
-    located,
-    stripped,
-)
+from aiowfm.definitions import WorkflowDefinition, has_callbacks
 from aiowfm.errors import (
+    AccessDeniedError,
     BackendError,
-    BackendUnavailableError,
-    DefinitionChangedError,
     DefinitionError,
     NotFoundError,
 )
-from aiowfm.names import StateMachineArn, last_part, state_machine_name
-from aiowfm.ports import StateMachine, StateMachines
+from aiowfm.names import StateMachineArn
+from aiowfm.ports import MachineVersions, StateMachines
+from aiowfm.workflows.comparison import CHANGING, Comparison, version_description
+from aiowfm.workflows.old_versions import OldVersions
+from aiowfm.workflows.plans import Change, Deployed, MachineChange
 
 log = logging.getLogger("aiowfm.workflows")
 
-HASH_TAG = "aiowfm-definition-hash"
-CHANGING = -1  # the version of definitions that may be changed in place
-
-
 # Long enough for another process to have updated a state machine.
 CONFLICT_PAUSES_SECONDS = (0.1, 0.5, 2.0)
+_TOO_MANY_VERSIONS = "ServiceQuotaExceededException"  # UpdateStateMachine, with `publish`
 
 
 class _Key(NamedTuple):
@@ -54,29 +43,29 @@ class Deployments:
     def __init__(
         self,
         machines: StateMachines,
+        versions: MachineVersions,
         *,
         config: EngineConfig,
-        activity_arn: Callable[[str], str],
-        task_name: Callable[[str], str],
+        comparison: Comparison,
         queue_url: Callable[[], Awaitable[str]],
-        options: CompilerOptions,
+        now: Callable[[], float],
     ) -> None:
         """Make it, having deployed nothing.
 
         Args:
             machines: The port.
-            config: Names, and whether to make what is missing.
-            activity_arn: The ARN of the activity of a task name.
-            task_name: The task name of an activity's ARN.
+            versions: The port for their versions.
+            config: Whether to make what is missing, and how many versions are kept.
+            comparison: Compares definitions with what is deployed.
             queue_url: Makes the queue of callbacks ready, and gives its URL.
-            options: What is compiled in.
+            now: Seconds since the epoch, on the backend's clock.
         """
         self._machines = machines
+        self._versions = versions
         self._config = config
-        self._activity_arn = activity_arn
-        self._task_name = task_name
+        self._comparison = comparison
         self._queue_url = queue_url
-        self._options = options
+        self._old_versions = OldVersions(versions, keep=config.keep_versions, now=now)
         self._known: dict[_Key, StateMachineArn] = {}
         self._locks: defaultdict[_Key, anyio.Lock] = defaultdict(anyio.Lock)
 
@@ -97,6 +86,24 @@ class Deployments:
                     arn = self._known[key] = await self._settled(definition)
         return arn
 
+    async def ready_all(self, definitions: Iterable[WorkflowDefinition]) -> None:
+        """See to the state machines of all *definitions*.
+
+        Raises:
+            DefinitionError: with all that may not be deployed; the others are.
+            NotFoundError: one is missing and `provision` is `check`.
+        """
+        refusals: list[DefinitionError] = []
+        for definition in definitions:
+            try:
+                await self.ready(definition)
+            except DefinitionError as exc:
+                refusals.append(exc)
+        if len(refusals) == 1:
+            raise refusals[0]
+        if refusals:
+            raise DefinitionError([problem for each in refusals for problem in each.problems])
+
     def forget(self, definition: WorkflowDefinition) -> None:
         """Look again next time."""
         self._known.pop(self._key(definition), None)
@@ -106,139 +113,123 @@ class Deployments:
             definition.name, definition.version, definition.content_hash, definition.start_at
         )
 
+    async def plan(self, definition: WorkflowDefinition) -> MachineChange:
+        """What becomes of the state machine of *definition*; nothing is changed."""
+        queue_url = await self._queue_url() if has_callbacks(definition) else ""
+        deployed = await self._find(definition)
+        return self._comparison.compared(definition, deployed, queue_url)
+
+    async def apply(self, change: MachineChange) -> StateMachineArn:
+        """Carry out a plan; the ARN to start.
+
+        Where others have changed the state machine since it was made, it is made anew.
+        """
+        change.check()
+        try:
+            return await self._applied(change)
+        except BackendError as exc:
+            if not _is_stale(exc):
+                raise
+        except NotFoundError:
+            pass  # it was deleted since
+        return await self._settled(change.definition)
+
     async def _settled(self, definition: WorkflowDefinition) -> StateMachineArn:
         """Deploy it; where another process does so at the same time, look again."""
         for pause in CONFLICT_PAUSES_SECONDS:
             try:
                 return await self._deployed(definition)
-            except BackendUnavailableError as exc:
-                if exc.code != "ConflictException":
+            except BackendError as exc:
+                if not _is_stale(exc):
                     raise
                 await anyio.sleep(pause)
         return await self._deployed(definition)
 
     async def _deployed(self, definition: WorkflowDefinition) -> StateMachineArn:
-        name = state_machine_name(
-            self._config.environment, definition.name, definition.version, definition.start_at
-        )
-        queue_url = await self._queue_url() if has_callbacks(definition) else ""
         if self._config.provision == "none":
-            return await self._machines.arn(name)
-        existing = await self._machines.find(name)
-        if existing is not None:
-            return await self._reused(definition, existing, queue_url)
+            if has_callbacks(definition):
+                await self._queue_url()
+            return await self._machines.arn(self._comparison.name(definition))
+        change = await self.plan(definition)
+        change.check()
         if self._config.provision == "check":
-            raise NotFoundError(
-                f"the state machine {name!r} of workflow {definition.name!r} does not exist,"
-                " and provision='check' creates nothing: deploy it first"
-            )
+            return self._checked(change)
         try:
-            return await self._machines.create(
-                name,
-                self._text(self._compiled(definition, queue_url)),
-                self._tags(definition),
-                publish=definition.version == CHANGING,
-            )
-        except BackendError:
-            # Another process may have been faster.
-            existing = await self._machines.find(name)
-            if existing is None:
+            return await self._applied(change)
+        except AccessDeniedError as exc:
+            if change.change is not Change.REPAIR:
                 raise
-            return await self._reused(definition, existing, queue_url)
+            # What is started is the right definition, and somebody else may repair the rest.
+            log.warning("state machine %s is used as it is: %s", change.name, exc)
+            return _present(change)
 
-    async def _reused(
-        self, definition: WorkflowDefinition, existing: StateMachine, queue_url: str
-    ) -> StateMachineArn:
-        self._check_owner(definition, existing)
-        compiled = self._compiled(definition, queue_url)
-        before = self._bare(json.loads(existing.definition), queue_url)
-        after = self._bare(compiled, queue_url)
-        if self._is_same(definition, before, after, existing):
-            if json.loads(existing.definition) != compiled:
-                log.info(
-                    "state machine %s was compiled differently; it is kept as deployed",
-                    last_part(existing.arn),
-                )
-        elif definition.version != CHANGING:
-            raise self._changed(definition, before, after, existing)
-        elif self._config.provision == "create":
-            text = self._text(compiled)
-            return await self._machines.update(existing.arn, text, self._tags(definition))
-        else:
-            log.warning("state machine %s differs from its definition", last_part(existing.arn))
+    async def _find(self, definition: WorkflowDefinition) -> Deployed | None:
+        machine = await self._machines.find(self._comparison.name(definition))
+        if machine is None:
+            return None
         if definition.version != CHANGING:
-            return existing.arn
-        return await self._machines.newest_version(existing.arn) or existing.arn
+            return Deployed(machine=machine)
+        newest = await self._machines.newest_version(machine.arn)
+        version = None if newest is None else await self._versions.describe(newest)
+        return Deployed(machine=machine, version=version)
 
-    def _check_owner(self, definition: WorkflowDefinition, existing: StateMachine) -> None:
-        owner = existing.tags.get("application", self._config.app)
-        if owner != self._config.app:
-            message = (
-                f"the state machine {last_part(existing.arn)!r} belongs to the application"
-                f" {owner!r}, and this is {self._config.app!r}: rename one of the definitions"
+    def _checked(self, change: MachineChange) -> StateMachineArn:
+        """The ARN to start where nothing may be changed."""
+        if change.change is Change.CREATE:
+            raise NotFoundError(
+                f"the state machine {change.name!r} of workflow {change.definition.name!r} does"
+                " not exist, and provision='check' creates nothing: deploy it first"
             )
-            raise DefinitionError(
-                located(definition, [Finding(pointer=("name",), message=message)])
+        if change.change is Change.UPDATE:
+            log.warning("state machine %s differs from its definition", change.name)
+        elif change.role is not None:
+            log.warning("state machine %s runs as %s, not as %s", change.name, *change.role)
+        return _present(change)
+
+    async def _applied(self, change: MachineChange) -> StateMachineArn:
+        if change.note:
+            log.info("state machine %s: %s", change.name, change.note)
+        if change.deployed is None:
+            return await self._machines.create(
+                change.name,
+                change.text,
+                change.tags,
+                publish=change.definition.version == CHANGING,
+                description=version_description(change.definition),
+            )
+        machine, version = change.deployed.machine, change.deployed.version
+        # Versions keep the role they were published with.
+        if change.change is Change.UPDATE or (change.role is not None and version is not None):
+            return await self._published(change, machine.arn)
+        if change.role is not None:
+            await self._machines.set_role(machine.arn)
+        if change.tags:
+            await self._machines.tag(machine.arn, change.tags)
+        return _present(change)
+
+    async def _published(self, change: MachineChange, arn: StateMachineArn) -> StateMachineArn:
+        async def update() -> StateMachineArn:
+            description = version_description(change.definition)
+            return await self._machines.update(
+                arn, change.text, change.tags, description=description
             )
 
-    def _is_same(
-        self,
-        definition: WorkflowDefinition,
-        before: dict[str, object],
-        after: dict[str, object],
-        existing: StateMachine,
-    ) -> bool:
-        deployed = existing.tags.get(HASH_TAG)
-        if deployed is not None:
-            return deployed == definition.content_hash
-        # Made by other means: compare what is left without the compiler's additions.
-        return before == after
+        try:
+            version = await update()
+        except BackendError as exc:
+            if exc.code != _TOO_MANY_VERSIONS or not await self._old_versions.collect(arn):
+                raise
+            return await update()
+        await self._old_versions.collect(arn)
+        return version
 
-    def _changed(
-        self,
-        definition: WorkflowDefinition,
-        before: dict[str, object],
-        after: dict[str, object],
-        existing: StateMachine,
-    ) -> DefinitionChangedError:
-        diff = "\n".join(
-            difflib.unified_diff(
-                json.dumps(before, indent=2).splitlines(),
-                json.dumps(after, indent=2).splitlines(),
-                "deployed",
-                "definition",
-                lineterm="",
-            )
-        )
-        message = (
-            f"differs from the deployed state machine {last_part(existing.arn)!r}, and version"
-            f" {definition.version} may not change: raise the version, or use version: -1 while"
-            f" it changes\n{diff}"
-        )
-        (problem,) = located(definition, [Finding(pointer=("version",), message=message)])
-        return DefinitionChangedError(problem, diff)
 
-    def _compiled(self, definition: WorkflowDefinition, queue_url: str) -> dict[str, object]:
-        return compile_definition(
-            definition,
-            activity_arn=self._activity_arn,
-            queue_url=queue_url,
-            options=self._options,
-        )
+def _present(change: MachineChange) -> StateMachineArn:
+    assert change.deployed is not None
+    deployed = change.deployed
+    return deployed.version.arn if deployed.version else deployed.machine.arn
 
-    def _bare(self, machine: dict[str, object], queue_url: str) -> dict[str, object]:
-        return stripped(machine, task_name=self._task_name, queue_url=queue_url)
 
-    def _text(self, compiled: dict[str, object]) -> str:
-        return json.dumps(compiled, ensure_ascii=False, separators=(",", ":"))
-
-    def _tags(self, definition: WorkflowDefinition) -> Mapping[str, str]:
-        return {
-            **definition.default_tags,
-            "application": self._config.app,
-            "environment": self._config.environment,
-            "workflow-definition-name": definition.name,
-            "workflow-definition-version": str(definition.version),
-            "workflow-definition-start-at": definition.start_at,
-            HASH_TAG: definition.content_hash,
-        }
+def _is_stale(error: BackendError) -> bool:
+    """Whether somebody else has made or changed the state machine meanwhile."""
+    return error.code in ("ConflictException", "StateMachineAlreadyExists")

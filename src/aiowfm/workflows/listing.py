@@ -5,17 +5,33 @@ from __future__ import annotations
 import heapq
 import itertools
 import re
+from collections import defaultdict
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AsyncExitStack, aclosing
+from datetime import datetime
 from typing import cast
 
 import anyio
 
 from aiowfm.config import EngineConfig
 from aiowfm.definitions import WorkflowDefinition
-from aiowfm.names import state_machine_name, state_machine_prefix
-from aiowfm.ports import Execution, Executions, ExecutionStatus, StateMachines
-from aiowfm.workflows.workflow import STATUSES, WorkflowStatus
+from aiowfm.errors import UsageError
+from aiowfm.names import (
+    SEPARATOR,
+    WorkflowId,
+    cleaned,
+    state_machine_name,
+    state_machine_prefix,
+)
+from aiowfm.ports import (
+    Execution,
+    Executions,
+    ExecutionSearch,
+    Search,
+    StateMachines,
+)
+from aiowfm.workflows.filters import Wanted
+from aiowfm.workflows.owners import Owners
 
 MACHINES_KEPT_SECONDS = 60.0
 
@@ -29,37 +45,82 @@ class Listing:
         self,
         machines: StateMachines,
         executions: Executions,
+        owners: Owners,
         *,
+        search: ExecutionSearch | None,
         config: EngineConfig,
         find_definition: Callable[[str], WorkflowDefinition | None],
     ) -> None:
         self._machines = machines
         self._executions = executions
+        self._owners = owners
+        self._search = search
         self._config = config
         self._find_definition = find_definition
         self._names: dict[str, tuple[float, frozenset[str]]] = {}
+        self._started: defaultdict[str, set[str]] = defaultdict(set)
 
-    async def newest_first(
-        self, name: str, status: WorkflowStatus | None, limit: int | None
-    ) -> AsyncGenerator[Execution, None]:
-        """Executions of all versions and start states of *name*, by start date, paged lazily."""
-        wanted: list[ExecutionStatus | None] = [None]
-        if status is not None:
-            wanted = [each for each, shown in STATUSES.items() if shown is status]
+    def know(self, id: WorkflowId) -> None:
+        """A workflow of this id was started: its state machine may be new."""
+        self._started[id.name].add(id.state_machine)
+
+    async def newest_first(self, wanted: Wanted) -> AsyncGenerator[Execution, None]:
+        """Executions of all versions and start states, by start date, paged lazily.
+
+        Raises:
+            UsageError: the backend cannot find what is wanted.
+        """
+        found = self._merged(wanted)
+        if wanted.searches:
+            found = self._searched(wanted)
+        count = 0
+        async with aclosing(found):
+            # Looking for one more than is wanted may cost a page.
+            while wanted.limit is None or count < wanted.limit:
+                execution = await anext(found, None)
+                if execution is None or _is_before(execution, wanted.since):
+                    return
+                count += 1
+                yield execution
+
+    async def _searched(self, wanted: Wanted) -> AsyncGenerator[Execution, None]:
+        if self._search is None:
+            raise UsageError(
+                f"list_workflows({', '.join(wanted.searches)}): Step Functions lists by"
+                " definition, status and start date only, and LocalBackend alone can search by"
+                " more: give the name, and look at what comes (get_workflow(id) has the error),"
+                " or keep an index of your own"
+            )
+        environment = self._config.environment
+        machines = cleaned(environment) + SEPARATOR
+        if wanted.name is not None:
+            machines = state_machine_prefix(environment, wanted.name)
+        search = Search(
+            machines=machines,
+            name=wanted.id_prefix,
+            tags={**wanted.tags, "application": self._config.app},
+            error=wanted.error,
+            statuses=frozenset(wanted.statuses),
+        )
+        async for execution in self._search.find(search):
+            yield execution
+
+    async def _merged(self, wanted: Wanted) -> AsyncGenerator[Execution, None]:
+        assert wanted.name is not None
         order = itertools.count()
         async with AsyncExitStack() as opened:
             heads: list[tuple[float, int, Execution, AsyncIterator[Execution]]] = []
-            for machine in await self._machine_names(name):
-                for each in wanted:
-                    pages = self._executions.list(machine, each)
+            for machine in sorted(await self._machine_names(wanted.name)):
+                if not await self._owners.is_own(machine):
+                    continue
+                for status in wanted.statuses or (None,):
+                    pages = self._executions.list(machine, status)
                     await opened.enter_async_context(
                         aclosing(cast("AsyncGenerator[Execution, None]", pages))
                     )
                     await _push(heads, next(order), pages)
-            found = 0
-            while heads and (limit is None or found < limit):
+            while heads:
                 _, place, execution, pages = heapq.heappop(heads)
-                found += 1
                 yield execution
                 await _push(heads, place, pages)
 
@@ -74,6 +135,7 @@ class Listing:
                 if _VERSION_AND_START.fullmatch(each.removeprefix(prefix))
             )
             self._names[name] = (now, names)
+        names |= self._started[cleaned(name)]
         definition = self._find_definition(name)
         if definition is None:
             return names
@@ -83,6 +145,10 @@ class Listing:
             self._config.environment, name, definition.version, definition.start_at
         )
         return names | {present}
+
+
+def _is_before(execution: Execution, since: datetime | None) -> bool:
+    return since is not None and execution.started_at < since
 
 
 async def _push(

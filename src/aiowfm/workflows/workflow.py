@@ -6,27 +6,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 
 from aiowfm.asl.payload import JsonValue
-from aiowfm.definitions import WorkflowDefinition
-from aiowfm.names import WorkflowId
+from aiowfm.definitions import WorkflowDefinition, read_resumed_input
+from aiowfm.names import WorkflowId, cleaned
 from aiowfm.ports import Execution, ExecutionStatus
-
-
-class WorkflowStatus(StrEnum):
-    """Where a workflow is; members equal their texts."""
-
-    QUEUED = "queued"
-    RUNNING = "running"
-    FAILED = "failed"
-    SUCCEEDED = "succeeded"
-    CANCELLED = "cancelled"
-
-    @property
-    def is_final(self) -> bool:
-        return self not in (WorkflowStatus.QUEUED, WorkflowStatus.RUNNING)
-
+from aiowfm.workflows.causes import Cause, parsed_cause
+from aiowfm.workflows.job import Job, WorkflowStatus
 
 # In listings `failed` means both FAILED and TIMED_OUT.
 STATUSES: Mapping[ExecutionStatus, WorkflowStatus] = {
@@ -53,8 +39,11 @@ class Workflow:
         namespace: The environment it belongs to.
         tags: The default tags of its definition.
         definition: None if the engine does not know it (any more).
-        jobs: The states it entered, where they were asked for.
-        retry_for: The id of the workflow that this one repeats.
+        failed_job: The job that made it fail, where jobs were asked for: the innermost, or
+            what it was doing when its time was over.
+        jobs: The states it entered, in that order, where they were asked for.
+        retry_for: The id of the workflow that this one was resumed for, from a chosen state;
+            None in listings.
     """
 
     id: str
@@ -69,8 +58,14 @@ class Workflow:
     namespace: str
     tags: Mapping[str, str] = field(default_factory=dict)
     definition: WorkflowDefinition | None = field(default=None, repr=False)
-    jobs: tuple[object, ...] | None = None
+    failed_job: Job | None = None
+    jobs: tuple[Job, ...] | None = field(default=None, repr=False)
     retry_for: str | None = None
+
+    @property
+    def parsed_cause(self) -> Cause | None:
+        """The parts of the cause, where an exception made it."""
+        return parsed_cause(self.cause)
 
 
 def workflow_of(
@@ -86,17 +81,22 @@ def workflow_of(
     if execution.status is ExecutionStatus.TIMED_OUT:
         error = error or "States.Timeout"
         cause = cause or "the workflow ran longer than the TimeoutSeconds of its definition"
+    input = None if execution.input is None else json.loads(execution.input)
+    resumed = None
+    if definition is None or cleaned(definition.start_at) != id.start_at:
+        resumed = read_resumed_input(input)
     return Workflow(
         id=execution.name,
         name=id.name,
         status=STATUSES[execution.status],
         created_at=execution.started_at,
         stopped_at=execution.stopped_at,
-        input=None if execution.input is None else json.loads(execution.input),
+        input=input if resumed is None else resumed.input,
         output=output,
         error=error,
         cause=cause,
         namespace=id.environment,
         tags={} if definition is None else dict(definition.default_tags),
         definition=definition,
+        retry_for=None if resumed is None else resumed.retry_for,
     )

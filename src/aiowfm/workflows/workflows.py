@@ -1,4 +1,4 @@
-"""Starts, finds, awaits and cancels workflows."""
+"""Starts, finds, shows, awaits and cancels workflows."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import json
 import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from dataclasses import replace
+from typing import cast
 
 from aiowfm.asl.payload import same
 from aiowfm.config import EngineConfig
 from aiowfm.definitions import WorkflowDefinition
 from aiowfm.errors import NotFoundError, UsageError, WorkflowExistsError, WorkflowNotFoundError
+from aiowfm.executions import ExecutionEvent
 from aiowfm.names import (
     MAX_NAME_LENGTH,
     SEPARATOR,
@@ -23,8 +26,12 @@ from aiowfm.names import (
 from aiowfm.payloads import json_text
 from aiowfm.ports import MAX_PAYLOAD_BYTES, Execution, ExecutionExistsError, Executions
 from aiowfm.workflows.deployments import Deployments
+from aiowfm.workflows.filters import Wanted
+from aiowfm.workflows.folding import JobFold
+from aiowfm.workflows.job import Job
 from aiowfm.workflows.listing import Listing
-from aiowfm.workflows.workflow import Workflow, WorkflowStatus, workflow_of
+from aiowfm.workflows.owners import Owners
+from aiowfm.workflows.workflow import Workflow, workflow_of
 
 log = logging.getLogger("aiowfm.workflows")
 
@@ -39,6 +46,7 @@ class Workflows:
         executions: Executions,
         deployments: Deployments,
         listing: Listing,
+        owners: Owners,
         *,
         config: EngineConfig,
         find_definition: Callable[[str], WorkflowDefinition | None],
@@ -46,6 +54,7 @@ class Workflows:
         self._executions = executions
         self._deployments = deployments
         self._listing = listing
+        self._owners = owners
         self._config = config
         self._find_definition = find_definition
 
@@ -66,11 +75,40 @@ class Workflows:
         except ExecutionExistsError:
             arn = await self._executions.arn(id.state_machine, str(id))
             return await self._existing(arn, id, text)
-        return workflow_of(execution, id, definition)
+        self._owners.own(id.state_machine)
+        self._listing.know(id)
+        return workflow_of(execution, id, self._definition(id))
 
-    async def get(self, id: str) -> Workflow:
+    async def get(self, id: str, *, jobs: bool = False) -> Workflow:
         parsed, arn = await self._located(id)
-        return await self._show(arn, parsed)
+        workflow = await self._show(arn, parsed)
+        if jobs:
+            fold = await self.fold(id)
+            workflow = replace(workflow, jobs=fold.jobs(), failed_job=fold.failed_job())
+        return workflow
+
+    async def fold(self, id: str) -> JobFold:
+        """The jobs of a workflow; its history is read page by page and not kept."""
+        _, arn = await self._located(id)
+        fold = JobFold()
+        try:
+            async for event in self._executions.history(arn):
+                fold.add(event)
+        except NotFoundError as exc:
+            raise _not_found(id) from exc
+        return fold
+
+    async def follow(self, id: str) -> AsyncGenerator[Job, None]:
+        _, arn = await self._located(id)
+        fold = JobFold()
+        events = cast("AsyncGenerator[ExecutionEvent, None]", self._executions.follow(arn))
+        async with aclosing(events):
+            try:
+                async for event in events:
+                    for job in fold.apply(event):
+                        yield job
+            except NotFoundError as exc:
+                raise _not_found(id) from exc
 
     async def wait(self, id: str) -> Workflow:
         parsed, arn = await self._located(id)
@@ -87,10 +125,17 @@ class Workflows:
         except NotFoundError as exc:
             raise _not_found(id) from exc
 
-    async def list(
-        self, name: str, status: WorkflowStatus | None, limit: int | None
-    ) -> AsyncGenerator[Workflow, None]:
-        async with aclosing(self._listing.newest_first(name, status, limit)) as executions:
+    async def redrive(self, id: str) -> Workflow:
+        """Take it up where it ended; what that may be refused for is the port's."""
+        parsed, arn = await self._located(id)
+        try:
+            await self._executions.redrive(arn)
+        except NotFoundError as exc:
+            raise _not_found(id) from exc
+        return await self._show(arn, parsed)
+
+    async def list(self, wanted: Wanted) -> AsyncGenerator[Workflow, None]:
+        async with aclosing(self._listing.newest_first(wanted)) as executions:
             async for execution in executions:
                 id = parse_workflow_id(execution.name)
                 if id is not None:
@@ -146,6 +191,7 @@ class Workflows:
                 f"{id!r} is not the id of a workflow; one is"
                 " {environment}--{name}--{version}--{start state}--{suffix}"
             )
+        await self._owners.check(parsed)
         return parsed, await self._executions.arn(parsed.state_machine, id)
 
     def _definition(self, id: WorkflowId) -> WorkflowDefinition | None:

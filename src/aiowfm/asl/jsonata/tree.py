@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from aiowfm.asl.jsonata.functions import strict
@@ -12,6 +13,9 @@ from aiowfm.asl.jsonata.strings import compiled
 from aiowfm.asl.jsonata.values import Node, fail, message
 
 _SURROGATES = re.compile(r"(?<!\\)\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
+
+
+_PLAIN = frozenset({type(None), bool, int, float, str})
 
 
 class InvalidExpressionError(ValueError):
@@ -48,8 +52,37 @@ class _Parser(Parser):  # type: ignore[misc]  # the library has no types
             self.symbol_table[operator] = symbol
 
 
+# Parsers that nobody uses: the table of symbols takes longer to make than most trees.
+_SPARE: list[_Parser] = []
+
+
+@contextmanager
+def _parser() -> Iterator[_Parser]:
+    """A parser for one text, without memory of others."""
+    try:
+        parser = _SPARE.pop()
+    except IndexError:
+        parser = _Parser()
+    try:
+        yield parser
+    finally:
+        parser.node = parser.source = parser.lexer = None
+        parser.errors, parser.ancestry = [], []
+        parser.ancestor_label = parser.ancestor_index = 0
+        _SPARE.append(parser)
+
+
 def parsed(text: str) -> Node:
-    parser = _Parser()
+    """The tree of the expression *text*.
+
+    Raises:
+        InvalidExpressionError: it is none.
+    """
+    with _parser() as parser:
+        return _parsed(text, parser)
+
+
+def _parsed(text: str, parser: _Parser) -> Node:
     try:
         tree = parser.parse(_SURROGATES.sub(_joined, text), compiled)
     except JException as error:
@@ -74,8 +107,6 @@ def parsed(text: str) -> Node:
         # The library raises whatever its Python happens to raise.
         codes = (code for code, text in JException.error_codes.items() if text == str(error))
         raise InvalidExpressionError(next(codes, ""), str(error), parser.lexer.position) from error
-    # Each node keeps its parser, and with it all the symbols there are.
-    parser.symbol_table = {}
     return tree
 
 
@@ -90,7 +121,7 @@ def names_in(tree: Node) -> dict[str, dict[str, Any]]:
     `$a.b.c` and `$a.b.d[0]` give `{"a": {"b": {"c": {}, "d": {}}}}`; no members means
     all of them.
     """
-    nodes = list(_nodes(tree))
+    nodes = list(nodes_in(tree))
     paths: list[list[str]] = []
     within_paths: set[int] = set()
     for node in nodes:
@@ -127,7 +158,7 @@ def _leading_names(steps: list[Node]) -> list[str]:
     return names
 
 
-def _nodes(tree: Node) -> Iterator[Node]:
+def nodes_in(tree: Node) -> Iterator[Node]:
     """*tree* and all that is in it."""
     seen: set[int] = set()
     waiting: list[Any] = [tree]
@@ -138,4 +169,5 @@ def _nodes(tree: Node) -> Iterator[Node]:
         elif isinstance(found, Parser.Symbol) and id(found) not in seen:
             seen.add(id(found))
             yield found
-            waiting.extend(vars(found).values())
+            # Of some fifty attributes nearly all are None or plain values.
+            waiting += [each for each in vars(found).values() if type(each) not in _PLAIN]

@@ -67,9 +67,17 @@ CREATE TABLE results (
 ) WITHOUT ROWID;
 """
 
+# Those that run have an index already, and those that succeed are most of all: these cost
+# nothing until something fails.
+UNUSUAL = "map_run IS NULL AND status NOT IN ('RUNNING', 'SUCCEEDED')"
+_SEARCHES = f"""
+CREATE INDEX executions_by_status ON executions (machine, status, number) WHERE {UNUSUAL};
+CREATE INDEX executions_by_error ON executions (facts ->> 'error', number) WHERE {UNUSUAL};
+"""
+
 # The one at place n makes a file of version n + 1 out of one of version n.
 # Those that were released never change.
-MIGRATIONS: Sequence[str] = (_TABLES, _CALLBACKS)
+MIGRATIONS: Sequence[str] = (_TABLES, _CALLBACKS, _SEARCHES)
 VERSION = len(MIGRATIONS)
 
 

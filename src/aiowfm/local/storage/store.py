@@ -36,6 +36,7 @@ class Store:
     def __init__(self, database: Database) -> None:
         self.path = database.path
         self._database = database
+        self._is_open = False
         self._gathering = Batch()
         self._writing: Batch | None = None
         self._has_work, self._is_awake = anyio.Event(), False
@@ -44,12 +45,15 @@ class Store:
         self._turn = anyio.Lock(fast_acquire=True)
 
     async def open(self) -> None:
-        """Open the database.
+        """Open the database, unless that has been done.
 
         Raises:
             ConfigError: it cannot be used, and why.
         """
+        if self._is_open:
+            return
         await self._database.open()
+        self._is_open = True
         self._gathering = Batch()
         self._has_work, self._is_awake = anyio.Event(), False
         self._is_well = anyio.Event()
@@ -61,6 +65,7 @@ class Store:
         with anyio.CancelScope(shield=True):
             if not self._gathering.is_empty:
                 await self._commit()  # where that has failed before, for the last time
+            self._is_open = False
             await self._database.close()
 
     # Handing over: at once, and on the event loop.
@@ -173,6 +178,7 @@ class Store:
         except BaseException:
             batch.add(self._gathering)
             self._gathering = batch
+            self._wake()
             raise
         finally:
             self._writing = None

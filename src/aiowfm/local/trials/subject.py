@@ -39,7 +39,7 @@ def subject(definition: str, input: str, variables: str | None) -> Subject:
     Raises:
         ServiceError: InvalidDefinition, InvalidExecutionInput, ValidationException.
     """
-    _check_size("definition", definition, definitions.MAX_DEFINITION_BYTES)
+    _check_size("definition", definition, rules.MAX_DEFINITION_BYTES)
     state = _object(definition)
     name = _unused_name(state)
     machine = _machine(name, state)

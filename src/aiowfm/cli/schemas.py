@@ -1,0 +1,19 @@
+"""`aiowfm schema`: the JSON Schema of files with definitions."""
+
+from __future__ import annotations
+
+import json
+
+import typer
+
+from aiowfm.definitions.schema import file_schema
+
+
+def schema() -> None:
+    """Print the JSON Schema of files with definitions, for editors."""
+    typer.echo(schema_text(), nl=False)
+
+
+def schema_text() -> str:
+    """The schema as text, which docs/workflows.schema.json holds."""
+    return json.dumps(file_schema(), indent=2) + "\n"

@@ -1,0 +1,155 @@
+"""Doing the same to many: some at once, at a limited rate, and as fast as results are taken."""
+
+from __future__ import annotations
+
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+)
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import anyio
+
+from aiowfm.errors import AiowfmError, UsageError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Pace:
+    """Turns that follow one another at a rate; None: at once."""
+
+    def __init__(self, rate: float | None) -> None:
+        """Make it.
+
+        Args:
+            rate: Turns per second.
+
+        Raises:
+            UsageError: the rate is not positive.
+        """
+        if rate is not None and rate <= 0:
+            raise UsageError(f"rate={rate!r}: it must be positive, or None for no limit")
+        self._pause_seconds = 0.0 if rate is None else 1 / rate
+        self._next = 0.0
+
+    async def turn(self) -> None:
+        """Wait for the next turn."""
+        now = anyio.current_time()
+        self._next = max(self._next, now) + self._pause_seconds
+        await anyio.sleep(self._next - self._pause_seconds - now)
+
+
+@dataclass(frozen=True, slots=True)
+class Done(Generic[Item, Result]):
+    """What came of an item.
+
+    Attributes:
+        error: What was raised, where there is no result.
+    """
+
+    item: Item
+    result: Result | None = None
+    error: AiowfmError | None = None
+
+
+async def each_done(
+    items: Iterable[Item] | AsyncIterable[Item],
+    work: Callable[[Item], Awaitable[Result]],
+    *,
+    concurrency: int,
+    rate: float | None,
+) -> AsyncGenerator[Done[Item, Result], None]:
+    """What comes of *work* on each item, in the order of the items.
+
+    Items are asked for as results are taken: at most *concurrency* ahead of them.
+
+    Raises:
+        UsageError: *concurrency* or *rate* is not positive.
+    """
+    if concurrency < 1:
+        raise UsageError(f"concurrency={concurrency!r}: it must be at least 1")
+    pace = Pace(rate)
+    source = _asynchronous(items)
+    is_over = False
+    async with aclosing(source):
+        while not is_over:
+            outcomes: dict[int, Done[Item, Result]] = {}
+            is_over = await _do_some(source, concurrency, work, pace, outcomes)
+            for place in range(len(outcomes)):
+                yield outcomes[place]
+
+
+async def _do_some(
+    source: AsyncIterator[Item],
+    count: int,
+    work: Callable[[Item], Awaitable[Result]],
+    pace: Pace,
+    outcomes: dict[int, Done[Item, Result]],
+) -> bool:
+    """Do the next *count* items, each when it has come; True if there are no more.
+
+    All in one call: between two of them nothing goes on, and nobody has to be told to stop.
+    """
+
+    async def do(place: int, item: Item) -> None:
+        try:
+            outcomes[place] = Done(item, await work(item))
+        except AiowfmError as exc:
+            outcomes[place] = Done(item, error=exc)
+
+    try:
+        async with anyio.create_task_group() as group:
+            for place in range(count):
+                try:
+                    item = await anext(source)
+                except StopAsyncIteration:
+                    return True
+                await pace.turn()
+                group.start_soon(do, place, item)
+    except BaseExceptionGroup as exc:
+        raise _first(exc) from None  # what the source or a callback of the caller raised
+    return False
+
+
+async def _asynchronous(
+    items: Iterable[Item] | AsyncIterable[Item],
+) -> AsyncGenerator[Item, None]:
+    if isinstance(items, AsyncIterable):
+        async for item in items:
+            yield item
+    else:
+        for item in items:
+            yield item
+
+
+async def all_done(
+    items: Iterable[Item], work: Callable[[Item], Awaitable[Result]], *, concurrency: int
+) -> dict[Item, Result]:
+    """What *work* gives for each item; the first error ends it."""
+    done: dict[Item, Result] = {}
+    limiter = anyio.Semaphore(concurrency)
+
+    async def do(item: Item) -> None:
+        async with limiter:
+            done[item] = await work(item)
+
+    try:
+        async with anyio.create_task_group() as group:
+            for item in dict.fromkeys(items):
+                group.start_soon(do, item)
+    except BaseExceptionGroup as exc:
+        raise _first(exc) from None
+    return done
+
+
+def _first(exc: BaseException) -> BaseException:
+    while isinstance(exc, BaseExceptionGroup):
+        exc = exc.exceptions[0]
+    return exc

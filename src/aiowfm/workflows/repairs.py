@@ -1,0 +1,57 @@
+"""Cancelling and resuming many workflows."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from aiowfm.errors import AiowfmError
+from aiowfm.workflows.bulk import each_done
+from aiowfm.workflows.workflow import Workflow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repair:
+    """What was done about a workflow or, in a dry run, would be.
+
+    Attributes:
+        workflow: As it was listed.
+        result: As it is afterwards, or the new one in its place; None in a dry run, where
+            it was cancelled, and where that failed.
+        error: Why it could not be done.
+        is_done: Whether it was done; always False in a dry run.
+    """
+
+    workflow: Workflow
+    result: Workflow | None = None
+    error: AiowfmError | None = None
+    is_done: bool = False
+
+
+async def repaired(
+    workflows: AsyncGenerator[Workflow, None],
+    repair: Callable[[str], Awaitable[Workflow | None]],
+    *,
+    concurrency: int,
+    rate: float | None,
+    dry_run: bool,
+) -> tuple[Repair, ...]:
+    """What comes of *repair* for each; one that fails does not keep the others from it."""
+
+    async def work(workflow: Workflow) -> Workflow | None:
+        return None if dry_run else await repair(workflow.id)
+
+    repairs: list[Repair] = []
+    done = each_done(workflows, work, concurrency=concurrency, rate=None if dry_run else rate)
+    async with aclosing(workflows), aclosing(done):
+        async for each in done:
+            repairs.append(
+                Repair(
+                    workflow=each.item,
+                    result=each.result,
+                    error=each.error,
+                    is_done=not dry_run and each.error is None,
+                )
+            )
+    return tuple(repairs)

@@ -1,0 +1,132 @@
+"""`aiowfm deploy` as a program of its own, against MiniStack and `aiowfm serve`."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import Any
+
+import anyio
+import pytest
+from typer.testing import CliRunner
+
+from aiowfm.cli.app import app
+from tests.ministack import MiniStack
+from tests.places import ACCOUNT_ID, AwsPlace, aws_place
+
+
+@pytest.fixture(params=["served", pytest.param("ministack", marks=pytest.mark.aws)])
+def place(request: pytest.FixtureRequest) -> AwsPlace:
+    if request.param == "served":
+        return aws_place(request.getfixturevalue("served_url"), account_id=ACCOUNT_ID)
+    server: MiniStack = request.getfixturevalue("ministack")
+    return aws_place(server.url)
+
+
+MODULE = "tests.cli.deployed_program:make_engine"
+KEYS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
+
+
+def started(url: str, **variables: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "aiowfm", "deploy", MODULE],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **KEYS, "URL": url, **variables},
+    )
+
+
+def deploy(place: AwsPlace, *options: str, **variables: str) -> tuple[int, str, str]:
+    """In this process, which has loaded what others take a second for."""
+    done = CliRunner().invoke(
+        app, ["deploy", MODULE, *options], env={**KEYS, "URL": place.url, **variables}
+    )
+    return done.exit_code, done.stdout, done.stderr
+
+
+def test_a_deployment_is_shown_done_and_then_nothing_is_left_to_do(
+    place: AwsPlace, environment: str
+) -> None:
+    first: dict[str, str] = {"ENVIRONMENT": environment, "RESULT": "old"}
+    name = f"{environment}--flow---1--work"
+    lines = [
+        f"+ activity {environment}--shop-work: create",
+        f"+ state machine {name}: create",
+    ]
+    dry = deploy(place, "--dry-run", **first)
+    assert dry == (
+        0,
+        "\n".join([*lines, "2 to create, 0 to change, 0 to repair, 0 unchanged.\n"]),
+        "",
+    )
+    assert deploy(place, "--dry-run", "--exit-code", **first)[0] == 3
+    done = deploy(place, **first)
+    assert done == (0, "\n".join([*lines, "2 created, 0 changed, 0 repaired, 0 unchanged.\n"]), "")
+    code, out, _ = deploy(place, **first)
+    assert (code, out.splitlines()[-1]) == (0, "Nothing to do.")
+    assert deploy(place, "--dry-run", "--exit-code", **first)[0] == 0
+
+    code, out, _ = deploy(place, **first | {"RESULT": "new"})
+    assert code == 0
+    assert f"~ state machine {name}: change\n" in out
+    assert '    -      "Result": "old",\n    +      "Result": "new",\n' in out
+    assert len((anyio.run(place.describe, name))["versions"]) == 2
+
+
+def test_what_may_not_change_ends_with_one_and_is_left(place: AwsPlace, environment: str) -> None:
+    variables: dict[str, str] = {"ENVIRONMENT": environment, "RESULT": "old", "VERSION": "0"}
+    assert deploy(place, **variables)[0] == 0
+    before = anyio.run(place.describe, f"{environment}--flow--0--work")
+    for options in ((), ("--dry-run",)):
+        code, out, err = deploy(place, *options, **variables | {"RESULT": "new"})
+        assert code == 1
+        assert f"! state machine {environment}--flow--0--work: differs, but is immutable\n" in out
+        assert '    +      "Result": "new",\n' in out
+        assert "flow: differs from the deployed state machine" in err
+        assert "Traceback" not in err
+    code, out, _ = deploy(place, **variables | {"APP": "bank"})
+    assert code == 1
+    assert "another application's\n" in out
+    assert anyio.run(place.describe, f"{environment}--flow--0--work") == before
+
+
+@pytest.mark.parametrize("same", [True, False], ids=["the same", "another each"])
+def test_processes_that_deploy_at_once_settle_it(
+    place: AwsPlace, environment: str, same: bool
+) -> None:
+    variables: dict[str, str] = {"ENVIRONMENT": environment, "RESULT": "old"}
+    name = f"{environment}--flow---1--work"
+    for round in ("create", "change"):
+        results = [f"{round} {number * (not same)}" for number in range(2)]
+        processes = [
+            started(str(place.url), **variables | {"RESULT": result}) for result in results
+        ]
+        outcomes = [(*each.communicate(), each.returncode) for each in processes]
+        assert [code for *_, code in outcomes] == [0, 0], outcomes
+        now: dict[str, Any] = anyio.run(place.describe, name)
+        newest = place.client_call("DescribeStateMachine", stateMachineArn=now["versions"][0])
+        assert any(f'"{result}"' in newest["definition"] for result in results)
+    # Whoever comes next finds what is deployed, whichever process wrote its tags last.
+    for result in set(results):
+        code, _, err = deploy(place, **variables | {"RESULT": result})
+        assert (code, err) == (0, "")
+        now = anyio.run(place.describe, name)
+        assert f'"{result}"' in now["definition"]
+
+
+def test_a_place_without_an_engine_is_a_line_and_no_traceback() -> None:
+    program = [sys.executable, "-m", "aiowfm", "deploy", "nothing.like.this:engine"]
+    done = subprocess.run(program, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.startswith("aiowfm: there is no module 'nothing', neither")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_backend_that_is_not_there_is_a_line(environment: str) -> None:
+    with started("http://127.0.0.1:9", ENVIRONMENT=environment, RESULT="x") as process:
+        _, err = process.communicate()
+    assert process.returncode == 1
+    assert err.startswith("aiowfm: ")
+    assert "Traceback" not in err
