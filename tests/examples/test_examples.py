@@ -48,6 +48,7 @@ class Listing:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(60)  # several programs, one after the other
 @pytest.mark.parametrize("name", PRINTING)
 def test_the_programs_of_a_document_print_what_it_says(name: str, tmp_path: Path) -> None:
     programs = 0
