@@ -114,7 +114,7 @@ class Board:
         if not self._is_live:
             yield
             return
-        with Live(get_renderable=self._drawn, console=self._console, refresh_per_second=12):
+        with Live(get_renderable=self.drawn, console=self._console, refresh_per_second=12):
             yield
 
     def on_step(self, step: Step) -> None:
@@ -168,7 +168,7 @@ class Board:
             f"{tasks} tasks, {retries} of them retries, in {elapsed:.1f} s.\n"
         )
 
-    def _drawn(self) -> RenderableType:
+    def drawn(self) -> RenderableType:
         grid = Table.grid(padding=(0, 1))
         for width in (4, 1, 12):
             grid.add_column(width=width, no_wrap=True)

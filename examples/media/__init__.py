@@ -1,0 +1,4 @@
+"""A film becomes several renditions at once: progress, and heartbeats that prove it.
+
+`make media`, or `python -m examples.media`
+"""
