@@ -37,9 +37,13 @@ class JobFold:
         self.failed: Record | None = None
 
     def apply(self, event: ExecutionEvent) -> Sequence[Job]:
-        """Fold *event* in; the jobs that it changed."""
+        """Fold *event* in; the jobs that it changed. What is over is not kept, but its outline."""
         self.add(event)
-        return [record.job() for record in self._changed.values()]
+        jobs = [record.job() for record in self._changed.values()]
+        for record in self._changed.values():
+            if record.id not in self._open:
+                record.input = record.output = None
+        return jobs
 
     def add(self, event: ExecutionEvent) -> None:
         """Fold *event* in."""
@@ -52,9 +56,9 @@ class JobFold:
                 scope.parent.begin(event.occurred_at, is_started=True)
                 self._note(scope.parent)
 
-    def jobs(self) -> tuple[Job, ...]:
+    def each_job(self) -> Iterator[Job]:
         """All jobs, in the order in which their states were entered."""
-        return tuple(record.job() for record in self._records)
+        return (record.job() for record in self._records)
 
     def failed_job(self) -> Job | None:
         """The job that made the workflow fail."""

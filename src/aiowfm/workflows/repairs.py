@@ -6,8 +6,9 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from aiowfm.errors import AiowfmError
+from aiowfm.errors import AiowfmError, UsageError
 from aiowfm.workflows.bulk import each_done
+from aiowfm.workflows.job import WorkflowStatus
 from aiowfm.workflows.workflow import Workflow
 
 
@@ -46,6 +47,8 @@ async def repaired(
     done = each_done(workflows, work, concurrency=concurrency, rate=None if dry_run else rate)
     async with aclosing(workflows), aclosing(done):
         async for each in done:
+            if each.error is not None and not isinstance(each.error, AiowfmError):
+                raise each.error  # a defect
             repairs.append(
                 Repair(
                     workflow=each.item,
@@ -55,3 +58,19 @@ async def repaired(
                 )
             )
     return tuple(repairs)
+
+
+def check_resumable(status: WorkflowStatus | None, start_at: str | None) -> None:
+    """See that workflows with *status* can be resumed.
+
+    Raises:
+        UsageError: they cannot.
+    """
+    known = [WorkflowStatus.FAILED, WorkflowStatus.CANCELLED]
+    if start_at is not None:
+        known.append(WorkflowStatus.SUCCEEDED)
+    if status not in known:
+        raise UsageError(
+            f"resume_workflows(status={status and status.value!r}): those that can be resumed"
+            f" are {', '.join(known)}, and from a state (start_at) those that have succeeded"
+        )
