@@ -12,10 +12,20 @@ from aiowfm.errors import BackendUnavailableError, EngineStateError
 from aiowfm.local import LocalBackend
 from aiowfm.local.service import Service
 from aiowfm.names import ActivityArn, StateMachineArn, last_part
-from aiowfm.ports import ActivityTask, Execution, OpenBackend, TaskReporter, TaskSource, TaskToken
+from aiowfm.ports import (
+    ActivityTask,
+    CallbackStorage,
+    Execution,
+    OpenBackend,
+    TaskReporter,
+    TaskSource,
+    TaskToken,
+)
 from aiowfm.tasks.context import TaskContext
 from aiowfm.tasks.envelope import opened
+from aiowfm.testing.callbacks import FaultyCallbackStorage
 from aiowfm.testing.faults import Faults
+from aiowfm.waits import Wait
 
 
 class VirtualBackend:
@@ -42,14 +52,22 @@ class VirtualBackend:
 
     async def history(self, machine: str, name: str) -> Sequence[HistoryEvent]:
         """The events of the execution *name* up to now."""
+        service = self._open_service()
+        arn = service.executions.arn(machine, name)
+        return await service.get_execution_history(arn)
+
+    async def wait_under(self, storage: str, key: str) -> Wait | None:
+        """What is kept under *key* in the table named *storage*."""
+        return await self._open_service().waits.find(storage, key)
+
+    def _open_service(self) -> Service:
         if self._service is None:
-            raise EngineStateError("the path of a workflow is known while the engine runs")
-        arn = self._service.executions.arn(machine, name)
-        return await self._service.get_execution_history(arn)
+            raise EngineStateError("the engine is stopped: nothing is known of its workflows")
+        return self._service
 
 
 class FaultyBackend:
-    """An open backend with other ports for tasks, and for starting executions."""
+    """An open backend with other ports for tasks and callbacks, and for starting executions."""
 
     def __init__(self, backend: OpenBackend, tasks: FaultyTasks, faults: Faults) -> None:
         self.tasks: TaskSource = tasks
@@ -60,8 +78,13 @@ class FaultyBackend:
         self.executions = _FaultyExecutions(backend.executions, faults)
         self.search = backend.search
         self.recalls = backend.recalls
-        self.callbacks = backend.callbacks
         self.now = backend.now
+        self._backend = backend
+        self._faults = faults
+
+    def callbacks(self, name: str) -> CallbackStorage:
+        """The queue and the table of an application's callbacks, with faults."""
+        return FaultyCallbackStorage(self._backend.callbacks(name), self._faults)
 
 
 class FaultyTasks:
