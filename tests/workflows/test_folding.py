@@ -340,6 +340,24 @@ def test_what_a_history_cut_off_is_shown_as_the_text_it_is() -> None:
     assert jobs_of(folded(history))[0].input == '{"a": "xxx'
 
 
+def test_only_the_data_that_is_asked_for_is_kept() -> None:
+    data = {"input": '"in"', "output": '"out"'}
+    history = written(
+        ("ExecutionStarted", 0, {}),
+        ("PassStateEntered", 0, {"name": "work"} | data),
+        ("PassStateExited", 2, {"name": "work"} | data),
+        ("PassStateEntered", 3, {"name": "rest"} | data),
+        ("PassStateExited", 4, {"name": "rest"} | data),
+    )
+    fold = JobFold(data_of="rest")
+    for event in history:
+        fold.add(event)
+    assert [(job.state, job.input, job.output) for job in fold.each_job()] == [
+        ("work", None, None),
+        ("rest", "in", "out"),
+    ]
+
+
 def test_a_long_history_is_folded_without_being_held() -> None:
     def events() -> Iterator[ExecutionEvent]:
         yield from written(*begun("Pass", "work"))

@@ -115,10 +115,10 @@ class Workflows:
             workflow = replace(workflow, jobs=tuple(found), failed_job=fold.failed_job())
         return workflow
 
-    async def fold(self, id: str) -> JobFold:
-        """The jobs of a workflow; its history is read page by page and not kept."""
+    async def fold(self, id: str, *, data_of: str | None = None) -> JobFold:
+        """The jobs of a workflow, as of `JobFold`; its history is read page by page."""
         _, arn = await self._located(id)
-        fold = JobFold()
+        fold = JobFold(data_of=data_of)
         turns = _Turns()
         try:
             async for event in self._executions.history(arn):
