@@ -45,18 +45,24 @@ async def repaired(
 
     repairs: list[Repair] = []
     done = each_done(workflows, work, concurrency=concurrency, rate=None if dry_run else rate)
-    async with aclosing(workflows), aclosing(done):
-        async for each in done:
-            if each.error is not None and not isinstance(each.error, AiowfmError):
-                raise each.error  # a defect
-            repairs.append(
-                Repair(
-                    workflow=each.item,
-                    result=each.result,
-                    error=each.error,
-                    is_done=not dry_run and each.error is None,
+    try:
+        async with aclosing(workflows), aclosing(done):
+            async for each in done:
+                if each.error is not None and not isinstance(each.error, AiowfmError):
+                    raise each.error  # a defect
+                repairs.append(
+                    Repair(
+                        workflow=each.item,
+                        result=each.result,
+                        error=each.error,
+                        is_done=not dry_run and each.error is None,
+                    )
                 )
-            )
+    except Exception as exc:
+        ids = [repair.workflow.id for repair in repairs if repair.is_done]
+        if ids:
+            exc.add_note(f"{len(ids)} workflows were done before that, the last {ids[-1]!r}")
+        raise
     return tuple(repairs)
 
 
