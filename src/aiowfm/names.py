@@ -29,6 +29,7 @@ _WORKFLOW_ID = re.compile(rf"{_PART}--{_PART}--(-1|[0-9]+)--([0-9A-Za-z_.\-]+)--
 _SUFFIX_ALPHABET = string.ascii_lowercase + string.digits
 
 
+@lru_cache(maxsize=1024)  # of a workflow that runs the same names are asked for several times
 def cleaned(text: str) -> str:
     """*text* with each character that Step Functions forbids in names as `-`."""
     return _FORBIDDEN.sub("-", text)
@@ -65,6 +66,7 @@ def state_machine_prefix(environment: str, definition: str) -> str:
     return cleaned(f"{environment}{SEPARATOR}{definition}{SEPARATOR}")
 
 
+@lru_cache(maxsize=1024)
 def state_machine_name(environment: str, definition: str, version: int, start_at: str) -> str:
     return state_machine_prefix(environment, definition) + cleaned(
         f"{version}{SEPARATOR}{start_at}"
@@ -98,7 +100,7 @@ class WorkflowId:
         return f"{self.state_machine}{SEPARATOR}{self.suffix}"
 
 
-@lru_cache(maxsize=1024)  # of a workflow that runs it is asked for several times
+@lru_cache(maxsize=1024)
 def parse_workflow_id(text: str) -> WorkflowId | None:
     """The parts of a workflow id, or None if *text* is not one."""
     match = _WORKFLOW_ID.fullmatch(text)

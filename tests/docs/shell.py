@@ -15,7 +15,22 @@ from aiowfm.cli.app import app
 from tests.docs.blocks import ROOT
 
 # Not ours, and not looked into.
-OF_OTHERS = frozenset("[ cd curl docker dot echo export git jq kubectl mkdir sqlite3".split())
+OF_OTHERS = frozenset(
+    {
+        "[",
+        "cd",
+        "curl",
+        "docker",
+        "dot",
+        "echo",
+        "export",
+        "git",
+        "jq",
+        "kubectl",
+        "mkdir",
+        "sqlite3",
+    }
+)
 
 _TARGET = re.compile(r"^([\w-]+):", re.MULTILINE)
 _KEYWORD = re.compile(r"^\s*(?:if|elif|then|else|fi)\b")

@@ -1,6 +1,7 @@
 """Finding and repairing on an emulator of AWS, as far as that goes.
 
-It redrives nothing, its histories cannot be read, and it starts a name only once.
+It redrives nothing, its histories leave out what is inside Map and Parallel, and it starts a
+name only once.
 """
 
 from __future__ import annotations
@@ -8,10 +9,11 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import anyio
 import pytest
 
-from aiowfm import UsageError, WorkflowNotFoundError
-from tests.end_to_end.watched import engine_on, flow
+from aiowfm import TaskError, UsageError, WorkflowNotFoundError
+from tests.end_to_end.watched import engine_on, flow, shape, task
 from tests.ministack import MiniStack
 
 pytestmark = [pytest.mark.anyio, pytest.mark.aws]
@@ -51,6 +53,29 @@ async def test_a_new_workflow_begins_at_a_chosen_state(
         done = await engine.wait(other.id, timeout=15)
         assert (done.input, done.output, done.retry_for) == ({"n": 2}, {"n": 2}, workflow.id)
         assert {each.id async for each in engine.list_workflows("flow")} == {workflow.id, other.id}
+
+
+async def test_jobs_are_followed_and_shown(ministack: MiniStack, environment: str) -> None:
+    steps = flow({"first": task("first", "second"), "second": task("second")})
+    engine = engine_on(ministack.backend(), environment, steps)
+
+    @engine.task("first")
+    async def first(value: int) -> int:
+        return value + 1
+
+    @engine.task("second")
+    async def second(value: int) -> int:
+        raise TaskError("Broken", f"at {value}")
+
+    async with engine:
+        workflow = await engine.start_workflow("flow", 1)
+        with anyio.fail_after(30):
+            followed = {job.id: job async for job in engine.follow(workflow.id)}
+        done = await engine.get_workflow(workflow.id, jobs=True)
+    assert done.jobs == tuple(followed.values())
+    assert shape(done.jobs) == [("first", "succeeded"), ("second", "failed")]
+    assert done.failed_job is not None
+    assert (done.failed_job.error, done.failed_job.cause) == ("Broken", "at 2")
 
 
 async def test_ids_of_others_and_filters_that_are_local_are_refused(

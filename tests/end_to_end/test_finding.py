@@ -56,8 +56,9 @@ async def test_only_what_started_since_then_is_listed(
         assert [each async for each in engine.list_workflows("flow", since=since)] == []
         with pytest.raises(TypeError, match="'sinse'"):
             await anext(engine.list_workflows("flow", sinse=since))  # type: ignore[call-arg]  # so it is told
-        with pytest.raises(UsageError, match="has no time zone"):
-            await anext(engine.list_workflows("flow", since=datetime(2026, 1, 2)))
+        for wrong in (datetime(2026, 1, 2), "2026-01-02T00:00:00Z", 5):
+            with pytest.raises(UsageError, match=r"since=.*datetime with a time zone"):
+                await anext(engine.list_workflows("flow", since=wrong))  # type: ignore[arg-type]  # so it is told
 
 
 async def test_many_are_started_as_they_are_taken(make_watched: MakeWatched) -> None:
@@ -137,6 +138,7 @@ async def test_the_embedded_engine_is_searched_by_id_tag_and_error(
             == [id for number, id in enumerate(chosen) if number % 3 < 2][::-1]
         )
         assert await found(tags={"team": "none"}) == []
+        assert await found(tags={"application": "others"}) == []
         prefix = f"{environment}--flow--0--go--o-1"
         assert await found(id_prefix=prefix) == [flows[19], flows[18], flows[9]]
         assert await found(id_prefix=f"{environment}--ch") == chosen[::-1]
@@ -210,5 +212,18 @@ async def test_what_the_source_of_inputs_raises_reaches_the_caller(
         raise LookupError("no more orders")
 
     async with make_watched(PASSING) as engine:
+        starting = engine.start_workflows("flow", broken())
+        assert (await anext(starting)).input == 1
         with pytest.raises(LookupError, match="no more orders"):
-            await anext(engine.start_workflows("flow", broken()))
+            await anext(starting)
+
+
+async def test_what_a_suffix_cannot_be_made_of_is_told_in_its_place(
+    make_watched: MakeWatched,
+) -> None:
+    inputs: list[dict[str, Any]] = [{"id": "a"}, {"nothing": 1}, {"id": "c"}]
+    async with make_watched(PASSING) as engine:
+        starting = engine.start_workflows("flow", inputs, id_suffix=lambda each: str(each["id"]))
+        assert (await anext(starting)).input == {"id": "a"}
+        with pytest.raises(KeyError, match="id"):
+            await anext(starting)

@@ -259,6 +259,8 @@ async def test_ids_that_lead_nowhere_are_refused_everywhere(
                 await call("elsewhere--flow--0--wait--nowhere1")
         with pytest.raises(WorkflowNotFoundError, match="is not the id of a workflow"):
             await engine.resume_workflow("nonsense", start_at="wait")
+        with pytest.raises(WorkflowNotFoundError, match="None is not the id of a workflow"):
+            await engine.resume_workflow(None, start_at="wait")  # type: ignore[arg-type]  # so it is told
         assert (await engine.get_workflow(mine.id)).status == "running"
 
 
@@ -345,6 +347,20 @@ async def test_limits_that_cannot_be_are_refused(
     async with make_watched(WAITING) as engine:
         with pytest.raises(UsageError, match=next(iter(options))):
             await engine.cancel_workflows("flow", **options)
+
+
+async def test_only_what_has_ended_is_resumed_in_bulk(shop: Shop) -> None:
+    async with shop.engine as engine:
+        with pytest.raises(UsageError, match=r"status='running'.*failed, cancelled"):
+            await engine.resume_workflows("flow", status="running")
+        with pytest.raises(UsageError, match=r"status='succeeded'.*start_at"):
+            await engine.resume_workflows("flow", status="succeeded")
+        shop.is_mended = True
+        done = await engine.start_workflow("flow", {"n": 1})
+        await engine.wait(done.id, timeout=15)
+        (repair,) = await engine.resume_workflows("flow", status="succeeded", start_at="second")
+        assert repair.result is not None
+        assert repair.result.retry_for == done.id
 
 
 async def test_a_running_handler_is_cancelled_at_once(local: Backend, environment: str) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
-from aiowfm import Engine, Job, TaskContext, TaskError, WorkflowNotFoundError
-from tests.end_to_end.watched import MakeWatched, flow, shape, task
+from aiowfm import Engine, Job, TaskContext, TaskError, UsageError, WorkflowNotFoundError
+from tests.end_to_end.watched import MakeWatched, engine_on, flow, shape, task
 
 pytestmark = pytest.mark.anyio
 
@@ -182,14 +184,32 @@ async def test_many_are_awaited_at_once_in_the_order_asked_for(make_watched: Mak
         assert await engine.wait_all([]) == ()
         with pytest.raises(WorkflowNotFoundError):
             await engine.wait_all([ids[0], "nonsense"], timeout=15)
+        with pytest.raises(UsageError, match="one text"):
+            await engine.wait_all(ids[0])
 
 
-async def test_waiting_for_many_gives_up_at_its_timeout(make_watched: MakeWatched) -> None:
+async def test_waiting_gives_up_at_its_timeout_and_says_for_whom(
+    make_watched: MakeWatched,
+) -> None:
     engine = make_watched(flow({"wait": {"Type": "Wait", "Seconds": 600, "End": True}}))
     async with engine:
         workflow = await engine.start_workflow("flow")
-        with pytest.raises(TimeoutError):
-            await engine.wait_all([workflow.id], timeout=0.05)
+        with pytest.raises(TimeoutError, match=f"{workflow.id!r} has not ended after 0.05 s"):
+            await engine.wait(workflow.id, timeout=0.05)
+        other = await engine.start_workflow("flow")
+        await engine.cancel_workflow(other.id)
+        with pytest.raises(TimeoutError, match=rf"1 of 2 .*{workflow.id!r} first"):
+            await engine.wait_all([other.id, workflow.id], timeout=0.5)
+
+
+async def test_an_id_that_leads_nowhere_is_told_before_the_others_end(
+    make_watched: MakeWatched,
+) -> None:
+    engine = make_watched(flow({"wait": {"Type": "Wait", "Seconds": 600, "End": True}}))
+    async with engine:
+        ids = [(await engine.start_workflow("flow")).id for _ in range(25)]
+        with pytest.raises(WorkflowNotFoundError, match="nonsense"):
+            await engine.wait_all([*ids, "nonsense"], timeout=15)
 
 
 async def test_a_history_of_nearly_25_000_events_is_read_in_pages(
@@ -205,3 +225,76 @@ async def test_a_history_of_nearly_25_000_events_is_read_in_pages(
     assert (whole.length, len(ones)) == (6_200, 6_200)
     assert all(job.map_index == job.input == job.output for job in ones)
     assert {job.status for job in done.jobs or ()} == {"succeeded"}
+
+
+@pytest.mark.parametrize("way", ["shown", "followed"])
+async def test_others_have_their_turn_while_a_long_history_is_read(
+    local: Any, environment: str, way: str
+) -> None:
+    each = {"StartAt": "one", "States": {"one": {"Type": "Pass", "End": True}}}
+    states = {"all": {"Type": "Map", "ItemProcessor": each, "End": True}}
+    turns = 0
+
+    async def take_turns() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await anyio.lowlevel.checkpoint()
+
+    async with engine_on(local, environment, flow(states)) as engine:
+        workflow = await engine.start_workflow("flow", list(range(2_000)))
+        await engine.wait(workflow.id, timeout=15)
+        store = local._service.store
+        between: list[int] = []
+        read = store.history
+
+        async def one_page(*args: Any, **options: Any) -> Any:
+            between.append(turns)
+            page = await read(*args, **options)
+            between.append(turns)
+            return page
+
+        store.history = one_page
+        async with anyio.create_task_group() as group:
+            group.start_soon(take_turns)
+            if way == "shown":
+                await engine.get_workflow(workflow.id, jobs=True)
+            else:
+                assert [job async for job in engine.follow(workflow.id)]
+            between.append(turns)
+            group.cancel_scope.cancel()
+    # From the end of each full page to the beginning of the next.
+    gaps = [after - before for before, after in zip(between[1::2], between[2::2], strict=False)]
+    assert len(gaps) >= 8
+    assert min(gaps[:8]) >= 5
+
+
+async def test_what_is_over_is_not_kept_while_following(local: Any, environment: str) -> None:
+    states: dict[str, Any] = {
+        "grow": {
+            "Type": "Pass",
+            "Parameters": {
+                "text.$": "$.text",
+                "n.$": "States.MathAdd($.n, 1)",
+            },
+            "Next": "again",
+        },
+        "again": {
+            "Type": "Choice",
+            "Choices": [{"Variable": "$.n", "NumericLessThan": 600, "Next": "grow"}],
+            "Default": "done",
+        },
+        "done": {"Type": "Succeed"},
+    }
+    async with engine_on(local, environment, flow(states)) as engine:
+        workflow = await engine.start_workflow("flow", {"text": "x" * 20_000, "n": 0})
+        await engine.wait(workflow.id, timeout=15)
+        tracemalloc.start()
+        try:
+            async for _ in engine.follow(workflow.id):
+                pass
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    # All of the texts, once each, are 12 MB.
+    assert peak < 6_000_000

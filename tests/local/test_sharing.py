@@ -1,8 +1,10 @@
-"""A file that several engines of one process share."""
+"""Databases that several engines of one process share, one after the other or at once."""
 
 from __future__ import annotations
 
 import asyncio
+import gc
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ import anyio
 import pytest
 
 from aiowfm import LocalBackend
-from aiowfm.local.storage.database import Database
+from aiowfm.local.storage.database import MEMORY, Database
 from aiowfm.local.storage.store import Store
 
 pytestmark = pytest.mark.anyio
@@ -51,3 +53,16 @@ async def test_what_a_cancelled_writer_leaves_the_next_one_writes(
         assert await store.document("kind", "key") == "document"
         group.cancel_scope.cancel()
     await store.close()
+
+
+async def test_what_is_in_memory_is_closed_when_nobody_has_it_any_more() -> None:
+    database = Database(MEMORY, "commit")
+    await database.open()
+    connection = database._connection
+    assert connection is not None
+    await database.close()
+    connection.execute("SELECT 1")
+    del database
+    gc.collect()
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        connection.execute("SELECT 1")

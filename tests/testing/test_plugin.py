@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -61,6 +62,37 @@ def test_nothing_of_ours_is_loaded():
 """
 
 
+SNIFFIO = """
+import asyncio
+from contextvars import ContextVar
+
+
+class AsyncLibraryNotFoundError(RuntimeError):
+    pass
+
+
+current_async_library_cvar = ContextVar("current_async_library_cvar", default=None)
+
+
+def current_async_library():
+    try:
+        if current_async_library_cvar.get() or asyncio.current_task():
+            return "asyncio"
+    except RuntimeError:
+        pass
+    raise AsyncLibraryNotFoundError
+"""
+ONE_LINERS = """
+import sniffio
+
+from aiowfm.testing import TaskEnvironment, run_workflow_sync
+
+WAIT = {"StartAt": "wait", "States": {"wait": {"Type": "Wait", "Seconds": 600, "End": True}}}
+run_workflow_sync(WAIT).assert_succeeded()
+print(TaskEnvironment().run_sync(lambda: 5))
+"""
+
+
 def outcome_of(suite: str, directory: Path, *options: str) -> str:
     (directory / "test_suite.py").write_text(suite)
     (directory / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n")
@@ -96,3 +128,18 @@ def test_under_pytest_asyncio(tmp_path: Path, scope: str) -> None:
 @pytest.mark.slow
 def test_a_suite_that_does_not_use_it_imports_nothing(tmp_path: Path) -> None:
     assert "1 passed" in outcome_of(UNRELATED, tmp_path, "-p", "no:asyncio")
+
+
+@pytest.mark.slow
+def test_where_sniffio_is_installed(tmp_path: Path) -> None:
+    # It knows asyncio by the task that runs, and time moves where none does.
+    (tmp_path / "sniffio.py").write_text(SNIFFIO)
+    (tmp_path / "program.py").write_text(ONE_LINERS)
+    done = subprocess.run(
+        [sys.executable, tmp_path / "program.py"],
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "5\n"), done.stderr

@@ -112,4 +112,7 @@ async def test_the_synchronous_form_is_refused_where_a_loop_runs() -> None:
 
 
 def test_one_line_without_any_event_loop() -> None:
-    assert TaskEnvironment().run_sync(charge, {"id": "o"}) == "o at attempt 0"
+    result = TaskEnvironment().run_sync(charge, {"id": "o"})
+    assert_type(result, str)
+    assert result == "o at attempt 0"
+    assert_type(TaskEnvironment().run_sync(lambda: 5), int)

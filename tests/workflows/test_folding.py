@@ -62,7 +62,7 @@ def folded(history: Iterable[ExecutionEvent]) -> JobFold:
 def test_a_history_of_awss_gives_a_job_for_each_state_that_was_entered(
     history: list[ExecutionEvent],
 ) -> None:
-    jobs = folded(history).jobs()
+    jobs = jobs_of(folded(history))
     entered = [event for event in history if event.type.endswith("StateEntered")]
     exited = [event for event in history if event.type.endswith("StateExited")]
     assert [(job.id, job.state) for job in jobs] == [
@@ -95,7 +95,7 @@ def test_a_failed_execution_of_awss_names_the_job_that_failed(
 
 @pytest.mark.parametrize("history", RECORDED)
 def test_iterations_of_awss_are_told_apart(history: list[ExecutionEvent]) -> None:
-    jobs = folded(history).jobs()
+    jobs = jobs_of(folded(history))
     paths = [(job.path, job.created_at) for job in jobs if job.map_index is not None]
     assert len(paths) == len(set(paths))
     started = [event for event in history if event.type == "MapIterationStarted"]
@@ -126,8 +126,12 @@ def written(*events: Short) -> list[ExecutionEvent]:
     ]
 
 
+def jobs_of(fold: JobFold) -> tuple[Job, ...]:
+    return tuple(fold.each_job())
+
+
 def shape(fold: JobFold) -> list[tuple[str, str]]:
-    return [(".".join(map(str, job.path)), job.status.value) for job in fold.jobs()]
+    return [(".".join(map(str, job.path)), job.status.value) for job in jobs_of(fold)]
 
 
 def begun(kind: str = "Task", name: str = "work") -> list[Short]:
@@ -143,7 +147,7 @@ def test_any_event_may_come_at_any_time(type: str, kind: str) -> None:
     details = {"name": "work", "state": "work", "index": 0, "error": "E", "cause": "C"}
     history = written(*begun(kind), (type, 2, details), (type, 99, details), (type, 4, details))
     fold = folded(history)
-    assert fold.jobs()[0].state == "work"
+    assert jobs_of(fold)[0].state == "work"
 
 
 # What begins an attempt, by the type of the state.
@@ -156,9 +160,9 @@ def test_every_type_of_event_but_two_says_something_about_a_job() -> None:
         details = {"name": "work", "state": "work", "index": 0, "mapRunArn": "arn"}
         within: Short = ("PassStateEntered", 4, {"name": "inside", "input": "1"})
         with_it = [*before, (type, 3, details)]
-        if folded(written(*before)).jobs() != folded(written(*with_it)).jobs():
+        if jobs_of(folded(written(*before))) != jobs_of(folded(written(*with_it))):
             return True
-        return kind == "Map" and folded(written(*with_it, within)).jobs()[-1].map_index == 0
+        return kind == "Map" and jobs_of(folded(written(*with_it, within)))[-1].map_index == 0
 
     silent = {
         type
@@ -189,7 +193,7 @@ def test_attempts_of_a_function_are_kept_with_their_errors() -> None:
             ("TaskStateExited", 10, {"name": "work", "output": "2"}),
         )
     )
-    (job,) = fold.jobs()
+    (job,) = jobs_of(fold)
     assert [(each.status, each.error) for each in job.attempts] == [
         ("failed", "A"),
         ("failed", "States.Timeout"),
@@ -213,7 +217,7 @@ def test_a_state_whose_failure_was_caught_stays_failed() -> None:
             ("ExecutionSucceeded", 8, {"output": "2"}),
         )
     )
-    work, end = fold.jobs()
+    work, end = jobs_of(fold)
     assert (work.status, work.is_caught, work.error, work.output) == ("failed", True, "A", 2)
     assert (work.worker, end.is_caught) == ("me", False)
     assert fold.failed_job() is None
@@ -256,7 +260,7 @@ def test_a_parallel_that_is_tried_again_has_branches_of_its_own() -> None:
         )
     )
     assert shape(fold) == [("both", "failed"), ("both.0.no", "failed"), ("both.0.no", "failed")]
-    assert [each.error for each in fold.jobs()[0].attempts] == ["No", "No"]
+    assert [each.error for each in jobs_of(fold)[0].attempts] == ["No", "No"]
     failed = fold.failed_job()
     assert failed is not None
     assert (failed.id, failed.error, failed.cause) == (7, "No", "never")
@@ -279,7 +283,7 @@ def test_the_run_of_a_distributed_map_is_named() -> None:
             ("ExecutionSucceeded", 12, {"output": "[]"}),
         )
     )
-    (job,) = fold.jobs()
+    (job,) = jobs_of(fold)
     assert (job.status, job.map_run_arn, job.length) == ("succeeded", "run", 3)
     assert [each.status for each in job.attempts] == ["failed", "succeeded"]
 
@@ -327,13 +331,31 @@ def test_redriven_tasks_are_known_by_what_they_are_given() -> None:
         ("each.0.work", "queued"),
         ("each.1.work", "running"),
     ]
-    assert [job.worker for job in fold.jobs()[1:]] == [None, "of the second"]
-    assert fold.jobs()[1].attempts[0].status == "cancelled"
+    assert [job.worker for job in jobs_of(fold)[1:]] == [None, "of the second"]
+    assert jobs_of(fold)[1].attempts[0].status == "cancelled"
 
 
 def test_what_a_history_cut_off_is_shown_as_the_text_it_is() -> None:
     history = written(("PassStateEntered", 0, {"name": "work", "input": '{"a": "xxx'}))
-    assert folded(history).jobs()[0].input == '{"a": "xxx'
+    assert jobs_of(folded(history))[0].input == '{"a": "xxx'
+
+
+def test_only_the_data_that_is_asked_for_is_kept() -> None:
+    data = {"input": '"in"', "output": '"out"'}
+    history = written(
+        ("ExecutionStarted", 0, {}),
+        ("PassStateEntered", 0, {"name": "work"} | data),
+        ("PassStateExited", 2, {"name": "work"} | data),
+        ("PassStateEntered", 3, {"name": "rest"} | data),
+        ("PassStateExited", 4, {"name": "rest"} | data),
+    )
+    fold = JobFold(data_of="rest")
+    for event in history:
+        fold.add(event)
+    assert [(job.state, job.input, job.output) for job in fold.each_job()] == [
+        ("work", None, None),
+        ("rest", "in", "out"),
+    ]
 
 
 def test_a_long_history_is_folded_without_being_held() -> None:
@@ -354,6 +376,6 @@ def test_a_long_history_is_folded_without_being_held() -> None:
     held = sum(isinstance(each, ExecutionEvent) for each in gc.get_objects())
     recorded_events = sum(len(history) for history in (each.values[0] for each in RECORDED))
     assert held <= recorded_events + 10
-    jobs: tuple[Job, ...] = fold.jobs()
+    jobs: tuple[Job, ...] = jobs_of(fold)
     assert len(jobs) == 12_500
     assert {job.status for job in jobs[:-1]} == {"succeeded"}

@@ -10,10 +10,20 @@ from typing import Any
 from aiowfm.errors import BackendUnavailableError
 from aiowfm.local import LocalBackend
 from aiowfm.names import ActivityArn, StateMachineArn, last_part
-from aiowfm.ports import ActivityTask, Execution, OpenBackend, TaskReporter, TaskSource, TaskToken
+from aiowfm.ports import (
+    ActivityTask,
+    CallbackStorage,
+    Execution,
+    OpenBackend,
+    TaskReporter,
+    TaskSource,
+    TaskToken,
+)
 from aiowfm.tasks.context import TaskContext
 from aiowfm.tasks.envelope import opened
+from aiowfm.testing.callbacks import FaultyCallbackStorage
 from aiowfm.testing.faults import Faults
+from aiowfm.waits import Wait
 
 
 class VirtualBackend:
@@ -33,9 +43,13 @@ class VirtualBackend:
             tasks = FaultyTasks(local.tasks, local.reporter, self._faults, self.task_of)
             yield FaultyBackend(local, tasks, self._faults)
 
+    async def wait_under(self, storage: str, key: str) -> Wait | None:
+        """What is kept under *key* in the table named *storage*."""
+        return await self._local.service.waits.find(storage, key)
+
 
 class FaultyBackend:
-    """An open backend with other ports for tasks, and for starting executions."""
+    """An open backend with other ports for tasks and callbacks, and for starting executions."""
 
     def __init__(self, backend: OpenBackend, tasks: FaultyTasks, faults: Faults) -> None:
         self.tasks: TaskSource = tasks
@@ -47,8 +61,13 @@ class FaultyBackend:
         self.diagnostics = backend.diagnostics
         self.search = backend.search
         self.recalls = backend.recalls
-        self.callbacks = backend.callbacks
         self.now = backend.now
+        self._backend = backend
+        self._faults = faults
+
+    def callbacks(self, name: str) -> CallbackStorage:
+        """The queue and the table of an application's callbacks, with faults."""
+        return FaultyCallbackStorage(self._backend.callbacks(name), self._faults)
 
 
 class FaultyTasks:

@@ -17,12 +17,13 @@ from typing import Any, Self, TypeAlias
 import anyio
 
 from aiowfm.callbacks import CallbackTask
+from aiowfm.callbacks.tasks import shown
 from aiowfm.definitions import DefinitionSources, own_tasks
 from aiowfm.engine import Engine
 from aiowfm.errors import UsageError
 from aiowfm.lifecycle import EngineState
 from aiowfm.local.storage.database import MEMORY
-from aiowfm.names import activity_name
+from aiowfm.names import activity_name, callbacks_name
 from aiowfm.tasks.context import CancelReason, TaskContext
 from aiowfm.tasks.middleware import CallNext
 from aiowfm.testing.backend import VirtualBackend
@@ -189,17 +190,25 @@ class VirtualEngine:
         Raises:
             StalledError: none ever will; shows which keys there are.
         """
+        waited: dict[str, None] = {}
+        storage = callbacks_name(self.engine.config.environment, self.engine.config.app)
 
         async def find() -> CallbackTask | None:
-            task = await self.engine.finalizer.get(key)
-            return task if task is not None and task.status is WaitStatus.WAITING else None
+            # Past the faults: looking uses up none.
+            wait = await self._backend.wait_under(storage, key)
+            task = None if wait is None else shown(wait, self.clock.now())
+            if task is not None and task.status is WaitStatus.WAITING:
+                return task
+            if not waited:
+                waited.update([(each.key, None) async for each in self.engine.finalizer.pending()])
+            return None
 
         try:
             return await self.clock.until(find, "")
         except StalledError:
-            raise StalledError(
-                f"no callback task waits under {key!r}{await self._pending()}"
-            ) from None
+            keys = ", ".join(map(repr, waited))
+            there_were = f"\ncallbacks that waited: {keys}" if keys else ""
+            raise StalledError(f"no callback task waits under {key!r}{there_were}") from None
 
     # How it does that.
 

@@ -1,6 +1,6 @@
-"""Faults to order: requests that are throttled, results and heartbeats that get lost, death.
+"""Faults to order: requests that are throttled; results, messages, heartbeats lost; death.
 
-They are put between an engine and its backend, at the ports; see `faulty_backend`.
+They are put between an engine and its backend, at the ports; see `backend`.
 """
 
 from __future__ import annotations
@@ -13,14 +13,16 @@ from typing import Literal, TypeAlias
 from aiowfm.errors import BackendUnavailableError, UsageError
 from aiowfm.tasks.context import TaskContext
 
-Operation: TypeAlias = Literal["start", "poll", "heartbeat", "report"]
-Kind: TypeAlias = Literal[Operation, "result", "answer", "heartbeats", "worker"]
+Operation: TypeAlias = Literal["start", "poll", "heartbeat", "report", "receive", "table"]
+Kind: TypeAlias = Literal[Operation, "result", "answer", "heartbeats", "worker", "message"]
 
 _OPERATIONS = {
     "start": "StartExecution",
     "poll": "GetActivityTask",
     "heartbeat": "SendTaskHeartbeat",
     "report": "SendTaskSuccess",
+    "receive": "ReceiveMessage",
+    "table": "PutItem",
 }
 
 
@@ -31,6 +33,12 @@ class _Order:
     task: str | None = None
     attempt: int | None = None
     seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.times < 1:
+            raise UsageError(f"times={self.times!r}: it must be at least 1")
+        if not self.seconds >= 0:
+            raise UsageError(f"after={self.seconds!r}: it must not be negative")
 
     def is_for(self, kind: Kind, names: Iterable[str | None], attempt: int | None) -> bool:
         return (
@@ -48,8 +56,8 @@ class _Order:
 class Faults:
     """What is to go wrong. Each order is carried out at the next occasions, and no more.
 
-    In all of them *task* is the name of a task or of a state; None: any. *attempt* is the one
-    that is meant, 0 for the first; None: any.
+    *task* is the name of a task or of a state; None: any. *attempt* is the one that is meant, 0
+    for the first; None: any.
     """
 
     def __init__(self) -> None:
@@ -60,9 +68,12 @@ class Faults:
 
         Args:
             operation: `start` a workflow, `poll` for a task, send a `heartbeat` of one, or
-                `report` its end.
-            task: Of which; not for `start`.
+                `report` its end; `receive` messages of callbacks, or look into their `table`.
+            task: Of which; for `table` the key of a callback; not for `start` and `receive`.
             times: How often in all.
+
+        Raises:
+            UsageError: there is no such operation, or *times* is not positive.
         """
         if operation not in _OPERATIONS:
             known = ", ".join(map(repr, _OPERATIONS))
@@ -84,6 +95,10 @@ class Faults:
     def lose_heartbeats(self, task: str | None = None, *, attempt: int | None = None) -> None:
         """The heartbeats of one task do not arrive any more, while its handler goes on."""
         self._orders.append(_Order(kind="heartbeats", task=task, attempt=attempt, times=1))
+
+    def lose_message(self, key: str | None = None, *, times: int = 1) -> None:
+        """The message that a callback task waits under *key* never arrives; None: any."""
+        self._orders.append(_Order(kind="message", task=key, times=times))
 
     def kill_worker(
         self,
@@ -122,6 +137,10 @@ class Faults:
                 "Rate exceeded, as the test ordered",
                 may_have_arrived=False,
             )
+
+    def loses_message(self, key: str) -> bool:
+        """Whether the message of the callback *key* is to get lost."""
+        return self._taken("message", (key,), None) is not None
 
     def hits(self, kind: Kind, context: TaskContext | None) -> bool:
         """Whether *kind* was ordered for this attempt."""

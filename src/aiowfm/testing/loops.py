@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
+import importlib.util
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -111,7 +113,8 @@ def _take(loop: asyncio.BaseEventLoop, clock: VirtualClock) -> Callable[[], None
         _SELECTOR: _Selector(selector, clock),
     }
     vars(loop).update(changed)
-    clock.watch_threads(lambda: at_work > 0 or _busy_threads() > 0)
+    of_anyio = _context_of_anyio()
+    clock.watch_threads(lambda: at_work > 0 or of_anyio.run(_busy_threads) > 0)
     _CLOCKS[loop] = clock
 
     def give_back() -> None:
@@ -141,6 +144,19 @@ class _TimeAhead:
 
     def __call__(self) -> float:
         return self.real() + self.seconds
+
+
+def _context_of_anyio() -> contextvars.Context:
+    """Where anyio knows that it runs on asyncio: sniffio, if it is there, asks for the task.
+
+    Older versions of anyio need it, and newer ones use what others have installed; between two
+    tasks there is none.
+    """
+    context = contextvars.Context()
+    if importlib.util.find_spec("sniffio") is not None:
+        sniffio = importlib.import_module("sniffio")
+        context.run(sniffio.current_async_library_cvar.set, "asyncio")
+    return context
 
 
 def _busy_threads() -> int:

@@ -157,6 +157,12 @@ class TaskEnvironment:
         except Exception as exc:  # noqa: BLE001  # whatever the handler raises is its outcome
             return failed_by(exc)
 
+    @overload
+    def run_sync(
+        self, handler: Callable[..., Awaitable[Result]], input: object = None
+    ) -> Result: ...
+    @overload
+    def run_sync(self, handler: Callable[..., Result], input: object = None) -> Result: ...
     def run_sync(self, handler: Callable[..., Any], input: object = None) -> Any:
         """As `run`, from code that is not asynchronous; what the handler waits for is skipped."""
         require_no_loop("run_sync()", "await run()")

@@ -11,12 +11,12 @@ from collections.abc import (
     Iterable,
 )
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 import anyio
 
-from aiowfm.errors import AiowfmError, UsageError
+from aiowfm.errors import UsageError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -56,7 +56,7 @@ class Done(Generic[Item, Result]):
 
     item: Item
     result: Result | None = None
-    error: AiowfmError | None = None
+    error: Exception | None = None
 
 
 async def each_done(
@@ -68,7 +68,8 @@ async def each_done(
 ) -> AsyncGenerator[Done[Item, Result], None]:
     """What comes of *work* on each item, in the order of the items.
 
-    Items are asked for as results are taken: at most *concurrency* ahead of them.
+    Items are asked for as results are taken: at most *concurrency* ahead of them. What their
+    source raises comes after what was done before.
 
     Raises:
         UsageError: *concurrency* or *rate* is not positive.
@@ -77,13 +78,23 @@ async def each_done(
         raise UsageError(f"concurrency={concurrency!r}: it must be at least 1")
     pace = Pace(rate)
     source = _asynchronous(items)
-    is_over = False
+    turn = _Turn[Item, Result]()
     async with aclosing(source):
-        while not is_over:
-            outcomes: dict[int, Done[Item, Result]] = {}
-            is_over = await _do_some(source, concurrency, work, pace, outcomes)
-            for place in range(len(outcomes)):
-                yield outcomes[place]
+        while not turn.is_last:
+            turn = await _do_some(source, concurrency, work, pace)
+            for place in range(len(turn.outcomes)):
+                yield turn.outcomes[place]
+    if turn.error is not None:
+        raise turn.error
+
+
+@dataclass(slots=True)
+class _Turn(Generic[Item, Result]):
+    """What came of some items, by their places; *error* is what their source raised."""
+
+    outcomes: dict[int, Done[Item, Result]] = field(default_factory=dict)
+    is_last: bool = False
+    error: Exception | None = None
 
 
 async def _do_some(
@@ -91,31 +102,32 @@ async def _do_some(
     count: int,
     work: Callable[[Item], Awaitable[Result]],
     pace: Pace,
-    outcomes: dict[int, Done[Item, Result]],
-) -> bool:
-    """Do the next *count* items, each when it has come; True if there are no more.
+) -> _Turn[Item, Result]:
+    """Do the next *count* items, each when it has come.
 
     All in one call: between two of them nothing goes on, and nobody has to be told to stop.
     """
+    turn = _Turn[Item, Result]()
 
     async def do(place: int, item: Item) -> None:
         try:
-            outcomes[place] = Done(item, await work(item))
-        except AiowfmError as exc:
-            outcomes[place] = Done(item, error=exc)
+            turn.outcomes[place] = Done(item, await work(item))
+        except Exception as exc:  # noqa: BLE001  # told in its place, the caller's own too
+            turn.outcomes[place] = Done(item, error=exc)
 
-    try:
-        async with anyio.create_task_group() as group:
-            for place in range(count):
-                try:
-                    item = await anext(source)
-                except StopAsyncIteration:
-                    return True
-                await pace.turn()
-                group.start_soon(do, place, item)
-    except BaseExceptionGroup as exc:
-        raise _first(exc) from None  # what the source or a callback of the caller raised
-    return False
+    async with anyio.create_task_group() as group:
+        for place in range(count):
+            try:
+                item = await anext(source)
+            except StopAsyncIteration:
+                turn.is_last = True
+                break
+            except Exception as exc:  # noqa: BLE001  # told after what was begun
+                turn.is_last, turn.error = True, exc
+                break
+            await pace.turn()
+            group.start_soon(do, place, item)
+    return turn
 
 
 async def _asynchronous(
@@ -129,16 +141,15 @@ async def _asynchronous(
             yield item
 
 
-async def all_done(
-    items: Iterable[Item], work: Callable[[Item], Awaitable[Result]], *, concurrency: int
-) -> dict[Item, Result]:
-    """What *work* gives for each item; the first error ends it."""
-    done: dict[Item, Result] = {}
+async def do_all(
+    items: Iterable[Item], work: Callable[[Item], Awaitable[None]], *, concurrency: int
+) -> None:
+    """Do *work* on each item once; the first error ends it."""
     limiter = anyio.Semaphore(concurrency)
 
     async def do(item: Item) -> None:
         async with limiter:
-            done[item] = await work(item)
+            await work(item)
 
     try:
         async with anyio.create_task_group() as group:
@@ -146,7 +157,6 @@ async def all_done(
                 group.start_soon(do, item)
     except BaseExceptionGroup as exc:
         raise _first(exc) from None
-    return done
 
 
 def _first(exc: BaseException) -> BaseException:

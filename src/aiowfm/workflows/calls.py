@@ -19,19 +19,16 @@ import anyio
 from aiowfm.definitions import WorkflowDefinition
 from aiowfm.errors import UsageError
 from aiowfm.lifecycle import Lifecycle
-from aiowfm.names import parse_workflow_id
-from aiowfm.workflows.bulk import all_done, each_done
+from aiowfm.workflows.bulk import each_done
 from aiowfm.workflows.filters import Filters, wanted
 from aiowfm.workflows.job import Job, WorkflowStatus
-from aiowfm.workflows.repairs import Repair, repaired
+from aiowfm.workflows.repairs import Repair, check_resumable, repaired
 from aiowfm.workflows.resumption import Resumption
 from aiowfm.workflows.workflow import Workflow
-from aiowfm.workflows.workflows import Workflows
+from aiowfm.workflows.workflows import Workflows, parts_of
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-
-WAITS_AT_ONCE = 20  # of wait_all: on AWS each asks again and again, out of one quota
 
 _NO_INPUT: Mapping[str, object] = MappingProxyType({})
 _NO_VARIABLES: Mapping[str, object] = MappingProxyType({})
@@ -164,9 +161,8 @@ class WorkflowCalls:
             TimeoutError: it is not finished yet.
             WorkflowNotFoundError: as `get_workflow`.
         """
-        workflows = self.__workflows("wait()")
-        with anyio.fail_after(timeout):
-            return await self.__call(workflows.wait(id))
+        waiting = self.__workflows("wait()").wait(id)
+        return await self.__within(timeout, waiting, lambda: f"workflow {id!r} has not ended")
 
     async def wait_all(
         self, ids: Iterable[str], *, timeout: float | None = None
@@ -182,10 +178,17 @@ class WorkflowCalls:
             WorkflowNotFoundError: as `get_workflow`, for one of them.
         """
         workflows = self.__workflows("wait_all()")
+        if isinstance(ids, str):
+            raise UsageError(f"wait_all({ids!r}): that is one text; give the ids in a list")
         asked = list(ids)
-        with anyio.fail_after(timeout):
-            found = await self.__call(all_done(asked, workflows.wait, concurrency=WAITS_AT_ONCE))
-        return tuple(found[id] for id in asked)
+        ended: dict[str, Workflow] = {}
+
+        def rest() -> str:
+            left = [repr(id) for id in dict.fromkeys(asked) if id not in ended]
+            return f"{len(left)} of {len(set(asked))} workflows, {left[0]} first, have not ended"
+
+        await self.__within(timeout, workflows.wait_all(asked, ended), rest)
+        return tuple(ended[id] for id in asked)
 
     # Finding.
 
@@ -317,7 +320,7 @@ class WorkflowCalls:
 
         Args:
             name: The definition.
-            status: `failed` or `cancelled`: which ones.
+            status: `failed` or `cancelled`, and with *start_at* also `succeeded`: which ones.
             start_at: As for `resume_workflow`.
             concurrency: How many are resumed at once.
             rate: How many are resumed in a second at most; None: no such limit.
@@ -329,9 +332,11 @@ class WorkflowCalls:
             not keep the others from it.
         """
         workflows = self.__workflows("resume_workflows()")
+        sought = wanted(name, status, filters)
+        check_resumable(sought.status, start_at)
         return await self.__call(
             repaired(
-                workflows.list(wanted(name, status, filters)),
+                workflows.list(sought),
                 lambda id: self.__resumed(id, start_at, None, _NO_VARIABLES),
                 concurrency=concurrency,
                 rate=rate,
@@ -346,11 +351,7 @@ class WorkflowCalls:
     ) -> Workflow:
         resumption = Resumption(self.__workflows("resume_workflow()"))
         if start_at is not None:
-            parsed = parse_workflow_id(id)
-            if parsed is None:
-                await self.__workflows("resume_workflow()").get(id)  # says what is wrong with it
-                raise AssertionError(id)
-            definition = self.__find_definition(parsed.name)
+            definition = self.__find_definition(parts_of(id).name)
             return await resumption.repeat(id, definition, start_at, input, variables)
         if input is not None or variables:
             raise UsageError(
@@ -358,6 +359,16 @@ class WorkflowCalls:
                 " the workflow had: give start_at, for a new one"
             )
         return await resumption.redrive(id)
+
+    async def __within(
+        self, timeout: float | None, work: Awaitable[Result], what: Callable[[], str]
+    ) -> Result:
+        """What *work* gives within *timeout* seconds; *what* says what has not come about."""
+        if timeout is None:
+            return await self.__call(work)
+        with anyio.move_on_after(timeout):
+            return await self.__call(work)
+        raise TimeoutError(f"{what()} after {timeout:g} seconds")
 
     async def __call(self, work: Awaitable[Result]) -> Result:
         return await self.__lifecycle.require_life("a call").call(work)

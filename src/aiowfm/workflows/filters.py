@@ -81,8 +81,8 @@ def wanted(name: str | None, status: WorkflowStatus | str | None, filters: Filte
             f"there is no filter {unknown!r}; one of {', '.join(Filters.__annotations__)}"
         )
     since, limit = filters.get("since"), filters.get("limit")
-    if since is not None and since.tzinfo is None:
-        raise UsageError(f"since={since!r} has no time zone: is it UTC or local time?")
+    if since is not None and (not isinstance(since, datetime) or since.tzinfo is None):
+        raise UsageError(f"since={since!r}: it must be a datetime with a time zone")
     if limit is not None and limit < 0:
         raise UsageError(f"limit={limit!r}: it must not be negative")
     return Wanted(

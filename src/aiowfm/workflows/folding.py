@@ -28,7 +28,13 @@ _Fold: TypeAlias = "Callable[[JobFold, ExecutionEvent, _Place], _Place]"
 class JobFold:
     """The jobs of one workflow, as far as its history was folded."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, data_of: str | None = None) -> None:
+        """Make it.
+
+        Args:
+            data_of: Keep the inputs and outputs of this state alone; None: of all.
+        """
+        self._data_of = data_of
         self._records: list[Record] = []
         self._open: dict[int, Record] = {}  # those whose state was not left
         self._places: dict[int, _Place] = {}
@@ -37,9 +43,13 @@ class JobFold:
         self.failed: Record | None = None
 
     def apply(self, event: ExecutionEvent) -> Sequence[Job]:
-        """Fold *event* in; the jobs that it changed."""
+        """Fold *event* in; the jobs that it changed. What is over is not kept, but its outline."""
         self.add(event)
-        return [record.job() for record in self._changed.values()]
+        jobs = [record.job() for record in self._changed.values()]
+        for record in self._changed.values():
+            if record.id not in self._open:
+                record.input = record.output = None
+        return jobs
 
     def add(self, event: ExecutionEvent) -> None:
         """Fold *event* in."""
@@ -52,9 +62,9 @@ class JobFold:
                 scope.parent.begin(event.occurred_at, is_started=True)
                 self._note(scope.parent)
 
-    def jobs(self) -> tuple[Job, ...]:
+    def each_job(self) -> Iterator[Job]:
         """All jobs, in the order in which their states were entered."""
-        return tuple(record.job() for record in self._records)
+        return (record.job() for record in self._records)
 
     def failed_job(self) -> Job | None:
         """The job that made the workflow fail."""
@@ -82,7 +92,7 @@ class JobFold:
             type=kind,
             scope=scope,
             entered_at=event.occurred_at,
-            input=self._shared(event.text("input")),
+            input=self._kept(name, event.text("input")),
             started_at=None if kind in WITH_ATTEMPTS else event.occurred_at,
         )
         if kind in WITH_ATTEMPTS:
@@ -97,7 +107,7 @@ class JobFold:
         record = self._find(place, lambda each: each.state == name)
         if record is None:
             return place
-        record.leave(event.occurred_at, self._shared(event.text("output")))
+        record.leave(event.occurred_at, self._kept(record.state, event.text("output")))
         self._close(record)
         self._end_within(record, event, is_over=True)
         return _Place(record.scope)
@@ -305,8 +315,10 @@ class JobFold:
     def _note(self, record: Record) -> None:
         self._changed[record.id] = record
 
-    def _shared(self, text: str | None) -> str | None:
-        """*text*, kept once where a state hands on to the next what it was given."""
+    def _kept(self, state: str, text: str | None) -> str | None:
+        """*text* of *state*, once where a state hands on to the next what it was given."""
+        if self._data_of not in (None, state):
+            return None
         if text != self._text:
             self._text = text
         return self._text

@@ -91,6 +91,8 @@ class Listing:
                 " more: give the name, and look at what comes (get_workflow(id) has the error),"
                 " or keep an index of your own"
             )
+        if wanted.tags.get("application", self._config.app) != self._config.app:
+            return
         environment = self._config.environment
         machines = cleaned(environment) + SEPARATOR
         if wanted.name is not None:

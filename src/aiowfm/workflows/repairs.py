@@ -6,8 +6,9 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from aiowfm.errors import AiowfmError
+from aiowfm.errors import AiowfmError, UsageError
 from aiowfm.workflows.bulk import each_done
+from aiowfm.workflows.job import WorkflowStatus
 from aiowfm.workflows.workflow import Workflow
 
 
@@ -44,14 +45,38 @@ async def repaired(
 
     repairs: list[Repair] = []
     done = each_done(workflows, work, concurrency=concurrency, rate=None if dry_run else rate)
-    async with aclosing(workflows), aclosing(done):
-        async for each in done:
-            repairs.append(
-                Repair(
-                    workflow=each.item,
-                    result=each.result,
-                    error=each.error,
-                    is_done=not dry_run and each.error is None,
+    try:
+        async with aclosing(workflows), aclosing(done):
+            async for each in done:
+                if each.error is not None and not isinstance(each.error, AiowfmError):
+                    raise each.error  # a defect
+                repairs.append(
+                    Repair(
+                        workflow=each.item,
+                        result=each.result,
+                        error=each.error,
+                        is_done=not dry_run and each.error is None,
+                    )
                 )
-            )
+    except Exception as exc:
+        ids = [repair.workflow.id for repair in repairs if repair.is_done]
+        if ids:
+            exc.add_note(f"{len(ids)} workflows were done before that, the last {ids[-1]!r}")
+        raise
     return tuple(repairs)
+
+
+def check_resumable(status: WorkflowStatus | None, start_at: str | None) -> None:
+    """See that workflows with *status* can be resumed.
+
+    Raises:
+        UsageError: they cannot.
+    """
+    known = [WorkflowStatus.FAILED, WorkflowStatus.CANCELLED]
+    if start_at is not None:
+        known.append(WorkflowStatus.SUCCEEDED)
+    if status not in known:
+        raise UsageError(
+            f"resume_workflows(status={status and status.value!r}): those that can be resumed"
+            f" are {', '.join(known)}, and from a state (start_at) those that have succeeded"
+        )

@@ -53,7 +53,7 @@ class Resumption:
 
     async def _input_of(self, original: Workflow, start_at: str) -> object:
         """What *original* gave to the state when it last came to it."""
-        job = (await self._workflows.fold(original.id)).last_of(start_at)
+        job = (await self._workflows.fold(original.id, data_of=start_at)).last_of(start_at)
         if job is None:
             raise UsageError(
                 f"workflow {original.id!r} never came to the state {start_at!r}: give the input"

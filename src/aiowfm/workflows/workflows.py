@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing, suppress
 from dataclasses import replace
 from typing import cast
+
+import anyio.lowlevel
 
 from aiowfm.asl.payload import same
 from aiowfm.config import EngineConfig
 from aiowfm.definitions import WorkflowDefinition
-from aiowfm.errors import NotFoundError, UsageError, WorkflowExistsError, WorkflowNotFoundError
+from aiowfm.errors import (
+    BackendUnavailableError,
+    NotFoundError,
+    UsageError,
+    WorkflowExistsError,
+    WorkflowNotFoundError,
+)
 from aiowfm.executions import ExecutionEvent
 from aiowfm.names import (
     MAX_NAME_LENGTH,
@@ -25,6 +33,7 @@ from aiowfm.names import (
 )
 from aiowfm.payloads import json_text
 from aiowfm.ports import MAX_PAYLOAD_BYTES, Execution, ExecutionExistsError, Executions
+from aiowfm.workflows.bulk import do_all
 from aiowfm.workflows.deployments import Deployments
 from aiowfm.workflows.filters import Wanted
 from aiowfm.workflows.folding import JobFold
@@ -35,7 +44,21 @@ from aiowfm.workflows.workflow import Workflow, workflow_of
 
 log = logging.getLogger("aiowfm.workflows")
 
+WAITS_AT_ONCE = 20  # of wait_all: on AWS each asks again and again, out of one quota
+DONE_IN_A_TURN = 50  # events or jobs: a millisecond or two
 ENVELOPE_BYTES = 1_024  # what the envelope of a task's input takes at most
+
+
+class _Turns:
+    """Gives other tasks their turn now and then, in what could keep the loop busy for long."""
+
+    def __init__(self) -> None:
+        self._done = 0
+
+    async def next(self) -> None:
+        self._done += 1
+        if self._done % DONE_IN_A_TURN == 0:
+            await anyio.lowlevel.checkpoint()
 
 
 class Workflows:
@@ -84,16 +107,23 @@ class Workflows:
         workflow = await self._show(arn, parsed)
         if jobs:
             fold = await self.fold(id)
-            workflow = replace(workflow, jobs=fold.jobs(), failed_job=fold.failed_job())
+            found: list[Job] = []
+            turns = _Turns()
+            for job in fold.each_job():
+                found.append(job)
+                await turns.next()
+            workflow = replace(workflow, jobs=tuple(found), failed_job=fold.failed_job())
         return workflow
 
-    async def fold(self, id: str) -> JobFold:
-        """The jobs of a workflow; its history is read page by page and not kept."""
+    async def fold(self, id: str, *, data_of: str | None = None) -> JobFold:
+        """The jobs of a workflow, as of `JobFold`; its history is read page by page."""
         _, arn = await self._located(id)
-        fold = JobFold()
+        fold = JobFold(data_of=data_of)
+        turns = _Turns()
         try:
             async for event in self._executions.history(arn):
                 fold.add(event)
+                await turns.next()
         except NotFoundError as exc:
             raise _not_found(id) from exc
         return fold
@@ -101,12 +131,14 @@ class Workflows:
     async def follow(self, id: str) -> AsyncGenerator[Job, None]:
         _, arn = await self._located(id)
         fold = JobFold()
+        turns = _Turns()
         events = cast("AsyncGenerator[ExecutionEvent, None]", self._executions.follow(arn))
         async with aclosing(events):
             try:
                 async for event in events:
                     for job in fold.apply(event):
                         yield job
+                    await turns.next()
             except NotFoundError as exc:
                 raise _not_found(id) from exc
 
@@ -117,6 +149,23 @@ class Workflows:
         except NotFoundError as exc:
             raise _not_found(id) from exc
         return workflow_of(execution, parsed, self._definition(parsed))
+
+    async def wait_all(self, ids: Sequence[str], ended: dict[str, Workflow]) -> None:
+        """Wait for them, some at once; *ended* has those that are in a final state."""
+
+        async def look(id: str) -> None:
+            with suppress(BackendUnavailableError):  # waiting asks again
+                workflow = await self.get(id)
+                if workflow.status.is_final:
+                    ended[id] = workflow
+
+        async def wait(id: str) -> None:
+            ended[id] = await self.wait(id)
+
+        # One that cannot be waited for is told before others are.
+        await do_all(ids, look, concurrency=WAITS_AT_ONCE)
+        rest = [id for id in ids if id not in ended]
+        await do_all(rest, wait, concurrency=WAITS_AT_ONCE)
 
     async def cancel(self, id: str, reason: str) -> None:
         _, arn = await self._located(id)
@@ -185,18 +234,28 @@ class Workflows:
         return workflow_of(execution, id, self._definition(id))
 
     async def _located(self, id: str) -> tuple[WorkflowId, ExecutionArn]:
-        parsed = parse_workflow_id(id) if isinstance(id, str) else None
-        if parsed is None:
-            raise WorkflowNotFoundError(
-                f"{id!r} is not the id of a workflow; one is"
-                " {environment}--{name}--{version}--{start state}--{suffix}"
-            )
+        parsed = parts_of(id)
         await self._owners.check(parsed)
         return parsed, await self._executions.arn(parsed.state_machine, id)
 
     def _definition(self, id: WorkflowId) -> WorkflowDefinition | None:
         definition = self._find_definition(id.name)
         return definition if definition and definition.version == id.version else None
+
+
+def parts_of(id: str) -> WorkflowId:
+    """The parts of a workflow's *id*.
+
+    Raises:
+        WorkflowNotFoundError: it is not an id.
+    """
+    parsed = parse_workflow_id(id) if isinstance(id, str) else None
+    if parsed is None:
+        raise WorkflowNotFoundError(
+            f"{id!r} is not the id of a workflow; one is"
+            " {environment}--{name}--{version}--{start state}--{suffix}"
+        )
+    return parsed
 
 
 def _not_found(id: str) -> WorkflowNotFoundError:

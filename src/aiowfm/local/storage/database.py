@@ -7,6 +7,7 @@ import json
 import os
 import socket
 import sqlite3
+import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -58,6 +59,8 @@ class Database:
             return
         if not self.is_file:
             self._connection = self._opened()
+            # It lasts as long as this; to leave it open is a warning from Python 3.13 on.
+            weakref.finalize(self, self._connection.close)
             return
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="aiowfm-store")
         try:
