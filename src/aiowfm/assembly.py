@@ -30,6 +30,7 @@ from aiowfm.workflows import (
     Listing,
     Owners,
     Rollout,
+    Tracing,
     Workflows,
 )
 
@@ -120,6 +121,7 @@ class Assembly:
         lost = (name for name, handler in self.handlers.items() if not handler.retry_lost)
         return CompilerOptions(
             envelope=self.config.envelope,
+            trace_context=self.config.trace_context,
             default_heartbeat=self.config.default_heartbeat,
             default_retry=self.config.default_retry,
             no_retry_tasks=frozenset(lost),
@@ -172,6 +174,7 @@ class Assembly:
             deployments,
             listing,
             owners,
+            Tracing(self.compiler_options()),
             config=self.config,
             find_definition=self.definitions.get,
         )

@@ -34,6 +34,7 @@ from aiowfm.definitions.resuming import (
     resumed,
     resumed_input,
 )
+from aiowfm.definitions.tracing import is_trace_state, with_trace, without_trace
 
 __all__ = [
     "CALLBACK_RESOURCE",
@@ -49,6 +50,7 @@ __all__ = [
     "compile_definition",
     "deployed_text",
     "has_callbacks",
+    "is_trace_state",
     "least_heartbeats",
     "load_definitions",
     "located",
@@ -62,4 +64,6 @@ __all__ = [
     "stripped",
     "unknown_resources",
     "unused_tasks",
+    "with_trace",
+    "without_trace",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -82,7 +83,7 @@ class Comparison:
         change, problem, note, diff = Change.NONE, None, "", ""
         if foreign := self._foreign(definition, deployed):
             change, problem = Change.FOREIGN, foreign
-        elif _is_same(definition, before, after, deployed):
+        elif self._is_same(definition, before, after, deployed):
             if found != compiled:
                 note = "it was compiled differently, and is kept as deployed"
         else:
@@ -132,32 +133,37 @@ class Comparison:
             "workflow-definition-name": _tag(definition.name),
             "workflow-definition-version": str(definition.version),
             "workflow-definition-start-at": _tag(definition.start_at),
-            HASH_TAG: definition.content_hash,
+            HASH_TAG: self._hash(definition),
         }
+
+    def version_description(self, definition: WorkflowDefinition) -> str:
+        """What is published with a version: unlike the tag, it can't be of another definition."""
+        return f"{HASH_TAG}={self._hash(definition)}"
+
+    def _is_same(
+        self,
+        definition: WorkflowDefinition,
+        before: dict[str, object],
+        after: dict[str, object],
+        deployed: Deployed,
+    ) -> bool:
+        described = deployed.version.description if deployed.version else ""
+        if described.startswith(f"{HASH_TAG}="):
+            return described == self.version_description(definition)
+        known = deployed.machine.tags.get(HASH_TAG)
+        if known is not None:
+            return known == self._hash(definition)
+        # Made by other means: compare what is left without the compiler's additions.
+        return before == after
+
+    def _hash(self, definition: WorkflowDefinition) -> str:
+        """What the author wrote, and whether executions may carry a trace context."""
+        if not self._options.traces(definition):
+            return definition.content_hash
+        return hashlib.sha256(f"{definition.content_hash} trace_context".encode()).hexdigest()
 
 
 _Trouble = tuple[str, str]  # the field of the definition, and what is wrong with it
-
-
-def version_description(definition: WorkflowDefinition) -> str:
-    """What is published with a version: unlike the tag, it can't be of another definition."""
-    return f"{HASH_TAG}={definition.content_hash}"
-
-
-def _is_same(
-    definition: WorkflowDefinition,
-    before: dict[str, object],
-    after: dict[str, object],
-    deployed: Deployed,
-) -> bool:
-    described = deployed.version.description if deployed.version else ""
-    if described.startswith(f"{HASH_TAG}="):
-        return described == version_description(definition)
-    known = deployed.machine.tags.get(HASH_TAG)
-    if known is not None:
-        return known == definition.content_hash
-    # Made by other means: compare what is left without the compiler's additions.
-    return before == after
 
 
 def _may_not_change(definition: WorkflowDefinition, deployed: Deployed, diff: str) -> _Trouble:

@@ -19,7 +19,7 @@ from aiowfm.errors import (
 )
 from aiowfm.names import StateMachineArn
 from aiowfm.ports import MachineVersions, StateMachines
-from aiowfm.workflows.comparison import CHANGING, Comparison, version_description
+from aiowfm.workflows.comparison import CHANGING, Comparison
 from aiowfm.workflows.old_versions import OldVersions
 from aiowfm.workflows.plans import Change, Deployed, MachineChange
 
@@ -195,7 +195,7 @@ class Deployments:
                 change.text,
                 change.tags,
                 publish=change.definition.version == CHANGING,
-                description=version_description(change.definition),
+                description=self._comparison.version_description(change.definition),
             )
         machine, version = change.deployed.machine, change.deployed.version
         # Versions keep the role they were published with.
@@ -209,7 +209,7 @@ class Deployments:
 
     async def _published(self, change: MachineChange, arn: StateMachineArn) -> StateMachineArn:
         async def update() -> StateMachineArn:
-            description = version_description(change.definition)
+            description = self._comparison.version_description(change.definition)
             return await self._machines.update(
                 arn, change.text, change.tags, description=description
             )

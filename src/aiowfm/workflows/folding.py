@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
+from aiowfm.definitions import is_trace_state
 from aiowfm.executions import ENDINGS, ExecutionEvent
 from aiowfm.workflows.job import Job, WorkflowStatus
 from aiowfm.workflows.records import ROOT, WITH_ATTEMPTS, Given, Record, Scope, is_same_work
@@ -39,7 +40,7 @@ class JobFold:
     def apply(self, event: ExecutionEvent) -> Sequence[Job]:
         """Fold *event* in; the jobs that it changed."""
         self.add(event)
-        return [record.job() for record in self._changed.values()]
+        return [record.job() for record in self._changed.values() if not record.is_hidden]
 
     def add(self, event: ExecutionEvent) -> None:
         """Fold *event* in."""
@@ -54,7 +55,7 @@ class JobFold:
 
     def jobs(self) -> tuple[Job, ...]:
         """All jobs, in the order in which their states were entered."""
-        return tuple(record.job() for record in self._records)
+        return tuple(record.job() for record in self._records if not record.is_hidden)
 
     def failed_job(self) -> Job | None:
         """The job that made the workflow fail."""
@@ -84,6 +85,7 @@ class JobFold:
             entered_at=event.occurred_at,
             input=self._shared(event.text("input")),
             started_at=None if kind in WITH_ATTEMPTS else event.occurred_at,
+            is_hidden=not self._records and is_trace_state(name),
         )
         if kind in WITH_ATTEMPTS:
             record.status = WorkflowStatus.QUEUED
