@@ -16,6 +16,7 @@ from aiowfm.definitions import (
     least_heartbeats,
     own_tasks,
 )
+from aiowfm.errors import ConfigError
 from aiowfm.names import ActivityArn, callbacks_name
 from aiowfm.ports import Activities, Backend, OpenBackend
 from aiowfm.tasks.middleware import Middleware
@@ -174,10 +175,19 @@ class Assembly:
             deployments,
             listing,
             owners,
-            Tracing(self.compiler_options()),
+            Tracing(self.compiler_options(), self._current_trace()),
             config=self.config,
             find_definition=self.definitions.get,
         )
+
+    def _current_trace(self) -> Callable[[], Mapping[str, str]] | None:
+        if not self.config.trace_context:
+            return None
+        try:
+            from aiowfm.otel import current_trace
+        except ModuleNotFoundError as exc:
+            raise ConfigError(f"trace_context: {exc}") from exc
+        return current_trace
 
     def _worker(self, opened: OpenBackend, arns: Mapping[str, ActivityArn], works: bool) -> Worker:
         definitions = tuple(self.definitions.values())

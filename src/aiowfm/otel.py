@@ -1,4 +1,7 @@
-"""Spans and metrics of tasks, for OpenTelemetry (the extra `otel`)."""
+"""Spans and metrics of tasks, and the context of their workflow's start: OpenTelemetry.
+
+It needs the extra `otel`.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from aiowfm.tasks.middleware import CallNext
 from aiowfm.tasks.outcomes import error_name
 
 try:
+    from opentelemetry import propagate
     from opentelemetry.context import Context
     from opentelemetry.metrics import MeterProvider, get_meter
     from opentelemetry.trace import SpanKind, StatusCode, TracerProvider, get_tracer
@@ -24,6 +28,8 @@ except ModuleNotFoundError as exc:
     ) from exc
 
 SCOPE = "aiowfm"
+
+MAX_TRACESTATE_LENGTH = 512  # what W3C asks to pass on at least
 
 _W3C = TraceContextTextMapPropagator()
 
@@ -90,6 +96,20 @@ class OpenTelemetryMiddleware:
                 labels = {"aiowfm.task.name": ctx.task_name, "aiowfm.task.outcome": outcome}
                 self._count.add(1, labels)
                 self._duration.record(time.perf_counter() - begun, labels)
+
+
+def current_trace() -> dict[str, str]:
+    """`traceparent` and `tracestate` of the current span, as far as the program propagates them.
+
+    Whatever else its propagators (`OTEL_PROPAGATORS`) tell, such as baggage, is left out, and so
+    is a `tracestate` of more than 512 characters.
+    """
+    told: dict[str, str] = {}
+    propagate.inject(told)
+    trace = {name: told[name] for name in ("traceparent", "tracestate") if told.get(name)}
+    if len(trace.get("tracestate", "")) > MAX_TRACESTATE_LENGTH:
+        del trace["tracestate"]
+    return trace if "traceparent" in trace else {}
 
 
 def _parent(ctx: TaskContext) -> Context:

@@ -24,7 +24,8 @@ ADDED_STATE = "aiowfm trace"
 # JSONata in either language: JSONPath cannot take a member out. `$sift` of nothing that is left
 # is no object but nothing, hence `$merge`.
 _WITHOUT_TRACE = (
-    f"{{% $type($states.input) = 'object' and $exists($states.input.{KEY}.{TRACE}.{TRACEPARENT}) ? ("
+    "{% $type($states.input) = 'object'"
+    f" and $exists($states.input.{KEY}.{TRACE}.{TRACEPARENT}) ? ("
     f" $rest := $sift($states.input.{KEY}, function($value, $name) {{ $name != '{TRACE}' }});"
     f" $exists($rest) ? $merge([$states.input, {{'{KEY}': $rest}}])"
     f" : $merge([{{}}, $sift($states.input, function($value, $name) {{ $name != '{KEY}' }})])"

@@ -11,25 +11,27 @@ from aiowfm.definitions import (
     WorkflowDefinition,
     with_trace,
 )
-from aiowfm.errors import ConfigError, PayloadTooLargeError, UsageError
+from aiowfm.errors import PayloadTooLargeError, UsageError
 from aiowfm.payloads import json_text
 
 RESERVED = "aiowfm"
-FIELDS = ("traceparent", "tracestate")  # https://www.w3.org/TR/trace-context/
-MAX_TRACESTATE_LENGTH = 512  # what W3C asks to pass on at least
 
 
 class Tracing:
     """Puts the trace context into inputs, where that is wanted."""
 
-    def __init__(self, options: CompilerOptions) -> None:
+    def __init__(
+        self, options: CompilerOptions, current_trace: Callable[[], Mapping[str, str]] | None
+    ) -> None:
         """Make it.
 
-        Raises:
-            ConfigError: it is wanted, and OpenTelemetry is not installed.
+        Args:
+            options: Which definitions are made for it.
+            current_trace: The W3C Trace Context of the current span, empty if there is none;
+                None: nothing is ever carried.
         """
         self._options = options
-        self._inject = _injector() if options.trace_context else None
+        self._current_trace = current_trace
 
     def traced(self, definition: WorkflowDefinition, text: str, what: str) -> str:
         """The JSON *text* of an input, carrying the context of the current span.
@@ -40,7 +42,7 @@ class Tracing:
         Raises:
             UsageError: it has the member that is kept for this.
         """
-        if self._inject is None or not self._options.traces(definition):
+        if self._current_trace is None or not self._options.traces(definition):
             return text
         value = json.loads(text)
         if not isinstance(value, dict):
@@ -50,33 +52,10 @@ class Tracing:
                 f"{what} has a member {RESERVED!r}, in which the trace context is carried:"
                 " rename it, or start workflows without trace_context"
             )
-        trace = _trace(self._inject)
+        trace = self._current_trace()
         if not trace:
             return text
         try:
             return json_text(with_trace(value, trace), what)
         except PayloadTooLargeError:
             return text
-
-
-def _injector() -> Callable[[dict[str, str]], None]:
-    try:
-        from opentelemetry.propagate import inject
-    except ModuleNotFoundError as exc:
-        if str(exc.name).partition(".")[0] != "opentelemetry":
-            raise
-        raise ConfigError(
-            "trace_context: opentelemetry-api is not installed: pip install 'aiowfm[otel]'"
-        ) from exc
-    return inject
-
-
-def _trace(inject: Callable[[dict[str, str]], None]) -> Mapping[str, str]:
-    """What the program's propagator says of the current span, if that is W3C Trace Context."""
-    carrier: dict[str, str] = {}
-    inject(carrier)
-    if FIELDS[0] not in carrier:
-        return {}
-    if len(carrier.get(FIELDS[1], "")) > MAX_TRACESTATE_LENGTH:
-        del carrier[FIELDS[1]]
-    return {name: carrier[name] for name in FIELDS if carrier.get(name)}
