@@ -30,6 +30,7 @@ from aiowfm import (
     DefinitionChangedError,
     Engine,
     LocalBackend,
+    NotFoundError,
     TaskContext,
     TaskError,
     UsageError,
@@ -236,6 +237,23 @@ async def test_the_option_changes_what_is_deployed(
     for trace_context in (True, False):
         engine = make_shop(definition, trace_context=trace_context).engine
         assert (await engine.deploy(dry_run=True)).has_changes is not trace_context
+
+
+async def test_what_cannot_carry_it_is_not_started_where_nothing_may_be_changed(
+    make_shop: MakeShop,
+) -> None:
+    definition = flow({"work": task("work")}, version=-1)
+    await make_shop(definition, trace_context=False).engine.deploy()
+    async with make_shop(definition, provision="check").engine as engine:
+        with pytest.raises(NotFoundError, match="deployed without trace_context"):
+            await engine.start_workflow("flow", {"n": 1})
+    await make_shop(definition).engine.deploy()
+    changed = flow({"work": task("work", Comment="new")}, version=-1)
+    shop = make_shop(changed, provision="check")
+    async with shop.engine:
+        with shop.request() as parent:
+            done = await shop.done({"n": 1})
+    assert (done.output, shop.contexts[0].traceparent) == ({"n": 1}, parent)
 
 
 async def test_the_state_that_is_added_is_no_job(make_watched: MakeWatched) -> None:

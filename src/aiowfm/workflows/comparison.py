@@ -15,6 +15,7 @@ from aiowfm.definitions import (
     WorkflowDefinition,
     compile_definition,
     deployed_text,
+    is_trace_state,
     located,
     stripped,
 )
@@ -135,6 +136,12 @@ class Comparison:
             "workflow-definition-start-at": _tag(definition.start_at),
             HASH_TAG: self._hash(definition),
         }
+
+    def can_carry(self, change: MachineChange) -> bool:
+        """Whether what is deployed is made for all that executions are given."""
+        if change.deployed is None or not self._options.traces(change.definition):
+            return True
+        return is_trace_state(json.loads(change.deployed.definition)["StartAt"])
 
     def version_description(self, definition: WorkflowDefinition) -> str:
         """What is published with a version: unlike the tag, it can't be of another definition."""

@@ -181,6 +181,11 @@ class Deployments:
                 " not exist, and provision='check' creates nothing: deploy it first"
             )
         if change.change is Change.UPDATE:
+            if not self._comparison.can_carry(change):
+                raise NotFoundError(
+                    f"the state machine {change.name!r} was deployed without trace_context, and"
+                    " provision='check' changes nothing: deploy it first"
+                )
             log.warning("state machine %s differs from its definition", change.name)
         elif change.role is not None:
             log.warning("state machine %s runs as %s, not as %s", change.name, *change.role)
