@@ -244,9 +244,11 @@ async def test_what_cannot_carry_it_is_not_started_where_nothing_may_be_changed(
 ) -> None:
     definition = flow({"work": task("work")}, version=-1)
     await make_shop(definition, trace_context=False).engine.deploy()
-    async with make_shop(definition, provision="check").engine as engine:
-        with pytest.raises(NotFoundError, match="deployed without trace_context"):
-            await engine.start_workflow("flow", {"n": 1})
+    refused = make_shop(definition, provision="check").engine
+    await refused.start(worker=False)  # whose polls would take what is started later
+    with pytest.raises(NotFoundError, match="deployed without trace_context"):
+        await refused.start_workflow("flow", {"n": 1})
+    await refused.stop()
     await make_shop(definition).engine.deploy()
     changed = flow({"work": task("work", Comment="new")}, version=-1)
     shop = make_shop(changed, provision="check")
