@@ -23,9 +23,9 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"asl"}),
     frozenset({GROUND}),
     frozenset({"aws", "local", "definitions", "graphs", "tasks"}),
-    frozenset({"workflows", "worker", "callbacks", "iam"}),
+    frozenset({"workflows", "worker", "callbacks", "iam", "otel"}),
     frozenset({"doctor"}),
-    frozenset({"assembly", "environment", "otel"}),
+    frozenset({"assembly", "environment"}),
     frozenset({"engine"}),
     frozenset({FACE}),
     frozenset({"serve", "testing"}),
@@ -215,9 +215,13 @@ def test_only_the_aws_backend_sees_the_sdk(module: str) -> None:
 
 
 @pytest.mark.parametrize("module", [name for name in MODULES if name != "aiowfm.otel"])
-def test_only_one_module_sees_opentelemetry_and_none_of_ours_loads_it(module: str) -> None:
-    found = [each.module for each in imports_of(module)]
-    assert not [name for name in found if name.startswith(("opentelemetry", "aiowfm.otel"))]
+def test_only_one_module_sees_opentelemetry_and_is_loaded_where_that_is_asked_for(
+    module: str,
+) -> None:
+    found = imports_of(module)
+    assert not [each for each in found if each.package == "opentelemetry"]
+    loads = [each.is_lazy for each in found if each.module == "aiowfm.otel"]
+    assert loads == ([True] if module == "aiowfm.assembly" else [])
 
 
 def loaded_with(module: str) -> set[str]:

@@ -17,7 +17,7 @@ from aiowfm.definitions import (
     own_tasks,
 )
 from aiowfm.doctor import Examination, Role
-from aiowfm.errors import AiowfmError
+from aiowfm.errors import AiowfmError, ConfigError
 from aiowfm.health import Check, Diagnosis, Health
 from aiowfm.lifecycle import unwrapping
 from aiowfm.local import LocalBackend
@@ -35,6 +35,7 @@ from aiowfm.workflows import (
     Listing,
     Owners,
     Rollout,
+    Tracing,
     Workflows,
 )
 
@@ -162,6 +163,7 @@ class Assembly:
         lost = (name for name, handler in self.handlers.items() if not handler.retry_lost)
         return CompilerOptions(
             envelope=self.config.envelope,
+            trace_context=self.config.trace_context,
             default_heartbeat=self.config.default_heartbeat,
             default_retry=self.config.default_retry,
             no_retry_tasks=frozenset(lost),
@@ -214,9 +216,19 @@ class Assembly:
             deployments,
             listing,
             owners,
+            Tracing(self.compiler_options(), self._current_trace()),
             config=self.config,
             find_definition=self.definitions.get,
         )
+
+    def _current_trace(self) -> Callable[[], Mapping[str, str]] | None:
+        if not self.config.trace_context:
+            return None
+        try:
+            from aiowfm.otel import current_trace
+        except ModuleNotFoundError as exc:
+            raise ConfigError(f"trace_context: {exc}") from exc
+        return current_trace
 
     def _worker(self, opened: OpenBackend, arns: Mapping[str, ActivityArn], works: bool) -> Worker:
         definitions = tuple(self.definitions.values())

@@ -42,6 +42,8 @@ class EngineConfig(BaseModel):
         max_threads: Plain functions that run at once, each in a thread.
         envelope: Wrap each task's input so that its handler learns the workflow's id,
             the state and the attempt.
+        trace_context: Have workflows carry the trace context of the span that they are
+            started in, to the handlers of their tasks. Changes what is deployed.
         default_heartbeat: Give activity tasks without HeartbeatSeconds one of at most 60.
         default_retry: Give activity tasks a retrier for lost workers.
         grace_seconds: How long leaving `async with` waits for running tasks.
@@ -68,6 +70,7 @@ class EngineConfig(BaseModel):
     keep_versions: Count = 10
     max_threads: Count = 40
     envelope: bool = True
+    trace_context: bool = False
     default_heartbeat: bool = True
     default_retry: bool = True
     grace_seconds: Seconds = 30
@@ -132,6 +135,7 @@ class EngineOptions(TypedDict, total=False):
     keep_versions: int
     max_threads: int
     envelope: bool
+    trace_context: bool
     default_heartbeat: bool
     default_retry: bool
     grace_seconds: float

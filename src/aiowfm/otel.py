@@ -1,4 +1,7 @@
-"""Spans and metrics of tasks, for OpenTelemetry (the extra `otel`)."""
+"""Spans and metrics of tasks, and the context of their workflow's start: OpenTelemetry.
+
+It needs the extra `otel`.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,11 @@ from aiowfm.tasks.middleware import CallNext
 from aiowfm.tasks.outcomes import error_name
 
 try:
+    from opentelemetry import propagate
     from opentelemetry.context import Context
     from opentelemetry.metrics import MeterProvider, get_meter
     from opentelemetry.trace import SpanKind, StatusCode, TracerProvider, get_tracer
+    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 except ModuleNotFoundError as exc:
     if str(exc.name).partition(".")[0] != "opentelemetry":
         raise
@@ -24,11 +29,18 @@ except ModuleNotFoundError as exc:
 
 SCOPE = "aiowfm"
 
+MAX_TRACESTATE_LENGTH = 512  # what W3C asks to pass on at least
+
+_W3C = TraceContextTextMapPropagator()
+
 _Attributes: TypeAlias = dict[str, str | int]
 
 
 class OpenTelemetryMiddleware:
     """A span for each attempt at a task, a counter and a histogram of durations.
+
+    The span is a child of the one that the workflow was started in, if it carries that
+    (`EngineConfig.trace_context`); else it begins a trace.
 
     Register it with `engine.middleware(OpenTelemetryMiddleware())`, before other middleware
     that it is to include. Neither inputs, results, task tokens nor what exceptions say are
@@ -57,10 +69,9 @@ class OpenTelemetryMiddleware:
         """Run what is inside in a span."""
         begun = time.perf_counter()
         outcome = "failed"
-        # An empty context: the worker's own, in which the engine was started, is no parent.
         with self._tracer.start_as_current_span(
             f"task {ctx.task_name}",
-            context=Context(),
+            context=_parent(ctx),
             kind=SpanKind.CONSUMER,
             attributes=_attributes(ctx),
             record_exception=False,  # what it says may be a payload
@@ -85,6 +96,27 @@ class OpenTelemetryMiddleware:
                 labels = {"aiowfm.task.name": ctx.task_name, "aiowfm.task.outcome": outcome}
                 self._count.add(1, labels)
                 self._duration.record(time.perf_counter() - begun, labels)
+
+
+def current_trace() -> dict[str, str]:
+    """`traceparent` and `tracestate` of the current span, as far as the program propagates them.
+
+    Whatever else its propagators (`OTEL_PROPAGATORS`) tell, such as baggage, is left out, and so
+    is a `tracestate` of more than 512 characters.
+    """
+    told: dict[str, str] = {}
+    propagate.inject(told)
+    trace = {name: told[name] for name in ("traceparent", "tracestate") if told.get(name)}
+    if len(trace.get("tracestate", "")) > MAX_TRACESTATE_LENGTH:
+        del trace["tracestate"]
+    return trace if "traceparent" in trace else {}
+
+
+def _parent(ctx: TaskContext) -> Context:
+    """What the workflow carries, or nothing: the span that the engine was started in is none."""
+    carried = {"traceparent": ctx.traceparent, "tracestate": ctx.tracestate}
+    carrier = {name: value for name, value in carried.items() if value is not None}
+    return _W3C.extract(carrier, context=Context())
 
 
 def _attributes(ctx: TaskContext) -> _Attributes:

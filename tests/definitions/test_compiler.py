@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -309,6 +310,55 @@ def test_stripping_gives_what_the_author_wrote() -> None:
 
 def test_a_compiled_machine_is_without_problems() -> None:
     assert rules.problems(compiled(MANY, CompilerOptions())) == []
+
+
+@pytest.mark.parametrize(
+    ("language", "field", "facts"),
+    [
+        ("JSONPath", "Parameters", {"trace.$": "$$.Execution.Input.aiowfm.trace[*]"}),
+        (
+            "JSONata",
+            "Arguments",
+            {"trace": "{% [$states.context.Execution.Input.aiowfm.trace] %}"},
+        ),
+    ],
+)
+def test_a_traced_machine_takes_the_trace_context_out_and_hands_it_to_tasks(
+    language: str, field: str, facts: dict[str, str]
+) -> None:
+    """Executions that run have such machines: what these states say may not change."""
+    first = {"Type": "Task", "Resource": "work", "Next": "aiowfm trace"}
+    states = {"it": first, "aiowfm trace": {"Type": "Succeed"}}
+    machine = {"QueryLanguage": language, "StartAt": "it", "States": states}
+    made = compiled(machine, CompilerOptions(trace_context=True))
+    assert made["StartAt"] == "aiowfm trace!"
+    assert made["States"]["aiowfm trace!"] == {
+        "Type": "Pass",
+        "QueryLanguage": "JSONata",
+        "Output": (
+            "{% $type($states.input) = 'object'"
+            " and $exists($states.input.aiowfm.trace.traceparent) ? ("
+            " $rest := $sift($states.input.aiowfm, function($value, $name) { $name != 'trace' });"
+            " $exists($rest) ? $merge([$states.input, {'aiowfm': $rest}])"
+            " : $merge([{}, $sift($states.input, function($value, $name) { $name != 'aiowfm' })])"
+            " ) : $states.input %}"
+        ),
+        "Next": "it",
+    }
+    assert made["States"]["it"][field]["aiowfm"].items() >= facts.items()
+    assert rules.problems(made) == []
+    # What executions are given is no matter of the compiler's alone: the state stays.
+    bare: Any = stripped(made, task_name=lambda arn: arn.removeprefix(PREFIX))
+    assert list(bare["States"]) == ["aiowfm trace!", "it", "aiowfm trace"]
+    assert bare["States"]["it"] == first
+
+
+def test_a_definition_without_an_envelope_is_not_traced() -> None:
+    options = CompilerOptions(trace_context=True)
+    assert compiled(one(task()), options, envelope=False)["StartAt"] == "it"
+    assert compiled(one(task()), replace(options, envelope=False))["StartAt"] == "it"
+    again = compiled(one(task()), replace(options, envelope=False), envelope=True)
+    assert again["StartAt"] == "aiowfm trace"
 
 
 ENVELOPE = {"aiowfm": FACTS, "input": {"a": 1}}

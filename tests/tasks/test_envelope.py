@@ -41,6 +41,26 @@ def test_what_an_envelope_does_not_say_is_none() -> None:
     assert (ctx.map_index, ctx.heartbeat_seconds) == (None, None)
 
 
+@pytest.mark.parametrize(
+    ("trace", "told"),
+    [
+        ([{"traceparent": "p", "tracestate": "s"}], ("p", "s")),
+        ([{"traceparent": "p"}], ("p", None)),
+        ([{"traceparent": "p", "tracestate": 1}], ("p", None)),
+        ([{"traceparent": 1, "tracestate": "s"}], (None, None)),
+        ([{"traceparent": "p"}] * 2, (None, None)),
+        ([], (None, None)),
+        (["p"], (None, None)),
+        ({"traceparent": "p"}, (None, None)),
+        (None, (None, None)),
+    ],
+    ids=repr,
+)
+def test_a_trace_context_is_told_if_it_is_one(trace: object, told: object) -> None:
+    ctx = context_of(activity_task("t", trace=trace))
+    assert (ctx.traceparent, ctx.tracestate) == told
+
+
 @pytest.mark.parametrize("seconds", [True, 0, -1, 10**400, 1e300, "60", None, [60]], ids=repr)
 def test_a_heartbeat_that_no_state_can_have_is_none(seconds: object) -> None:
     assert context_of(activity_task("t", heartbeat=seconds)).heartbeat_seconds is None
@@ -114,11 +134,12 @@ def test_what_the_compiler_puts_into_the_envelope_is_what_is_read_out_of_it(lang
             "States": {"each": each},
         },
     )
+    options = CompilerOptions(trace_context=True)
     compiled: Any = compile_definition(
-        definition, activity_arn=lambda name: f"arn:{name}", options=CompilerOptions()
+        definition, activity_arn=lambda name: f"arn:{name}", options=options
     )
     state = compiled["States"]["each"]["ItemProcessor"]["States"]["charge"]
     envelope = state.get("Parameters") or state["Arguments"]
     facts = {name.removesuffix(".$") for name in envelope["aiowfm"]}
-    assert facts == {*ABOUT, "redrive", "heartbeat", "index"}
+    assert facts == {*ABOUT, "redrive", "heartbeat", "index", "trace"}
     assert {name.removesuffix(".$") for name in envelope} == {"aiowfm", "input"}

@@ -35,6 +35,7 @@ from aiowfm.definitions.resuming import (
     resumed_input,
 )
 from aiowfm.definitions.tags import HASH_TAG, machine_tags
+from aiowfm.definitions.tracing import is_trace_state, with_trace, without_trace
 
 __all__ = [
     "CALLBACK_RESOURCE",
@@ -51,6 +52,7 @@ __all__ = [
     "compile_definition",
     "deployed_text",
     "has_callbacks",
+    "is_trace_state",
     "least_heartbeats",
     "load_definitions",
     "located",
@@ -65,4 +67,6 @@ __all__ = [
     "stripped",
     "unknown_resources",
     "unused_tasks",
+    "with_trace",
+    "without_trace",
 ]

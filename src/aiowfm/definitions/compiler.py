@@ -16,6 +16,7 @@ from aiowfm.asl.rules import reachable, scopes
 from aiowfm.definitions.callbacks import CALLBACK_RESOURCE, with_message, without_message
 from aiowfm.definitions.definition import MACHINE, WorkflowDefinition, located
 from aiowfm.definitions.envelope import unwrapped, wrapped
+from aiowfm.definitions.tracing import traced
 from aiowfm.errors import DefinitionError
 
 MAX_DEFAULT_HEARTBEAT_SECONDS = 60
@@ -36,15 +37,25 @@ class CompilerOptions:
 
     Attributes:
         envelope: Wrap the input of activity Tasks, unless the definition says otherwise.
+        trace_context: Hand activity Tasks that have an envelope what executions carry.
         default_heartbeat: Give activity Tasks without HeartbeatSeconds one.
         default_retry: Give activity Tasks a retrier for lost workers.
         no_retry_tasks: Tasks that get no such retrier (`retry_lost=False`).
     """
 
     envelope: bool = True
+    trace_context: bool = False
     default_heartbeat: bool = True
     default_retry: bool = True
     no_retry_tasks: frozenset[str] = field(default_factory=frozenset)
+
+    def wraps(self, definition: WorkflowDefinition) -> bool:
+        """Whether the tasks of *definition* get an envelope."""
+        return self.envelope if definition.envelope is None else definition.envelope
+
+    def traces(self, definition: WorkflowDefinition) -> bool:
+        """Whether its executions carry a trace context, which its state machine is made for."""
+        return self.trace_context and self.wraps(definition)
 
 
 def compile_definition(
@@ -71,7 +82,7 @@ def compile_definition(
     machine = definition.state_machine
     if start_at is not None and start_at != definition.start_at:
         machine = starting_at(definition, start_at)
-    envelope = options.envelope if definition.envelope is None else definition.envelope
+    has_envelope, is_traced = options.wraps(definition), options.traces(definition)
     language = machine.get("QueryLanguage", "JSONPath")
 
     def compiled(state: dict[str, Any], in_map: bool) -> dict[str, Any]:
@@ -88,11 +99,14 @@ def compile_definition(
             with_extras["HeartbeatSeconds"] = seconds
         if options.default_retry and resource not in options.no_retry_tasks:
             with_extras = _with_retrier(with_extras)
-        if envelope:
-            with_extras = wrapped(with_extras, is_jsonata=is_jsonata, in_map=in_map)
+        if has_envelope:
+            with_extras = wrapped(
+                with_extras, is_jsonata=is_jsonata, in_map=in_map, with_trace=is_traced
+            )
         return with_extras | {"Resource": activity_arn(resource)}
 
-    return _with_each_state(deepcopy(machine), compiled)
+    made = _with_each_state(deepcopy(machine), compiled)
+    return traced(made) if is_traced else made
 
 
 def stripped(
@@ -103,7 +117,8 @@ def stripped(
 ) -> dict[str, object]:
     """*machine* without what the compiler adds, for comparing two of them.
 
-    For any options, a definition compiled and stripped is the same. Not quite what the
+    For any options, a definition compiled and stripped is the same, but for the state that
+    `trace_context` adds, which changes what executions must be given. Not quite what the
     author wrote, though: a heartbeat or retrier of his own that equals the default one
     goes too.
 

@@ -21,6 +21,10 @@ _CONTEXT = {
 }
 _WHOLE_INPUT = "{% $states.input %}"
 _MAP_CONTEXT = {"index": "Map.Item.Index"}
+# What an execution does not carry must not fail it: a path that may lead to several places gives
+# [] for nothing (AWS: `$.item.items[*]` of {}), and so does JSONata's array.
+_TRACE = {"trace.$": "$$.Execution.Input.aiowfm.trace[*]"}
+_JSONATA_TRACE = {"trace": "{% [$states.context.Execution.Input.aiowfm.trace] %}"}
 
 
 def about(*, is_jsonata: bool, in_map: bool) -> dict[str, Any]:
@@ -41,9 +45,13 @@ def limit(state: dict[str, Any], field: str) -> dict[str, Any]:
     return {}
 
 
-def wrapped(state: dict[str, Any], *, is_jsonata: bool, in_map: bool) -> dict[str, Any]:
+def wrapped(
+    state: dict[str, Any], *, is_jsonata: bool, in_map: bool, with_trace: bool
+) -> dict[str, Any]:
     """The Task *state* with an envelope around what it hands to its activity."""
     facts = about(is_jsonata=is_jsonata, in_map=in_map) | limit(state, "HeartbeatSeconds")
+    if with_trace:
+        facts |= _JSONATA_TRACE if is_jsonata else _TRACE
     envelope: dict[str, Any] = {KEY: facts}
     if is_jsonata:
         envelope[INPUT] = state.get("Arguments", _WHOLE_INPUT)

@@ -17,7 +17,7 @@ from pydantic import PrivateAttr
 
 from aiowfm.asl.liveness import live_variables
 from aiowfm.asl.payload import JsonValue
-from aiowfm.asl.rules import scopes
+from aiowfm.definitions.added import beginning_with
 from aiowfm.definitions.compiler import starting_at
 from aiowfm.definitions.definition import WorkflowDefinition
 from aiowfm.definitions.envelope import INPUT, KEY
@@ -62,18 +62,14 @@ def resumed(definition: WorkflowDefinition, start_at: str) -> ResumedDefinition:
         DefinitionError: there is no such state at its outermost level.
     """
     machine = starting_at(definition, start_at)
-    names = {name for scope in scopes(machine) for name in scope.states()}
-    added = ADDED_STATE
-    while added in names:
-        added += "!"
     variables = live_variables(machine)
     is_jsonata = machine.get("QueryLanguage", "JSONPath") == "JSONata"
-    first = _added(sorted(variables), is_jsonata=is_jsonata) | {"Next": start_at}
+    first = _added(sorted(variables), is_jsonata=is_jsonata)
     made = ResumedDefinition(
         name=definition.name,
         version=definition.version,
         default_tags=definition.default_tags,
-        state_machine=machine | {"StartAt": added, "States": {added: first} | machine["States"]},
+        state_machine=beginning_with(machine, ADDED_STATE, first),
         envelope=definition.envelope,
     )
     made._start_at = start_at

@@ -26,15 +26,23 @@ _RESERVED = "aws:"
 _FORBIDDEN = re.compile(r"[^\w\s.:/=+\-@]")
 
 
-def machine_tags(definition: WorkflowDefinition, common: Mapping[str, str]) -> dict[str, str]:
-    """The tags of the state machine of *definition*, with *common*, those of the application."""
+def machine_tags(
+    definition: WorkflowDefinition, common: Mapping[str, str], hash: str
+) -> dict[str, str]:
+    """The tags of the state machine of *definition*, which *hash* stands for.
+
+    Args:
+        definition: What it is made of.
+        common: The tags of the application.
+        hash: Changes with all that makes a state machine another.
+    """
     return {
         **definition.default_tags,
         **common,
         "workflow-definition-name": _value(definition.name),
         "workflow-definition-version": str(definition.version),
         "workflow-definition-start-at": _value(definition.start_at),
-        HASH_TAG: definition.content_hash,
+        HASH_TAG: hash,
     }
 
 

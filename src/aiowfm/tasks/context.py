@@ -58,6 +58,9 @@ class TaskContext:
         entered_at: When the state was entered.
         map_index: Which item of the innermost Map this is for.
         heartbeat_seconds: How long Step Functions waits for a sign of life.
+        traceparent: The span that the workflow was started in, as W3C Trace Context writes it;
+            None too where the workflow does not carry it.
+        tracestate: What belongs to it, if anything does.
     """
 
     task_name: str
@@ -71,6 +74,8 @@ class TaskContext:
     entered_at: datetime | None = None
     map_index: int | None = None
     heartbeat_seconds: float | None = None
+    traceparent: str | None = None
+    tracestate: str | None = None
     entered_text: str | None = field(default=None, repr=False)
     input: JsonValue = field(default=None, repr=False)
     beat: Callable[[], Awaitable[None]] | None = field(default=None, repr=False, compare=False)

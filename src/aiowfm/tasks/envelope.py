@@ -42,6 +42,7 @@ def opened(
     assert isinstance(value, dict)
     workflow_id, workflow_name = workflow_facts(facts["execution"])
     entered = facts.get("entered")
+    traceparent, tracestate = _trace(facts.get("trace"))
     return TaskContext(
         task_name=task_name,
         task_token=task.token,
@@ -54,6 +55,8 @@ def opened(
         entered_at=None if entered is None else datetime.fromisoformat(entered),
         map_index=facts.get("index"),
         heartbeat_seconds=seconds_of(facts.get("heartbeat")),
+        traceparent=traceparent,
+        tracestate=tracestate,
         entered_text=entered,
         input=value["input"],
         beat=beat,
@@ -75,6 +78,16 @@ def _facts(value: JsonValue) -> Mapping[str, Any] | None:
         and isinstance(facts.get("index"), int | None)
     )
     return facts if is_ours else None
+
+
+def _trace(value: JsonValue) -> tuple[str | None, str | None]:
+    """The `traceparent` and `tracestate` that the execution carries, or two Nones."""
+    if not isinstance(value, list) or len(value) != 1 or not isinstance(value[0], dict):
+        return None, None
+    parent, state = value[0].get("traceparent"), value[0].get("tracestate")
+    if not isinstance(parent, str):
+        return None, None
+    return parent, state if isinstance(state, str) else None
 
 
 def seconds_of(value: object) -> float | None:

@@ -11,6 +11,7 @@ from aiowfm.workflows.owners import Owners
 from aiowfm.workflows.plans import Change, DeploymentPlan, MachineChange, ResourceChange
 from aiowfm.workflows.repairs import Repair
 from aiowfm.workflows.rollout import Rollout
+from aiowfm.workflows.tracing import Tracing
 from aiowfm.workflows.workflow import Workflow
 from aiowfm.workflows.workflows import Workflows
 
@@ -29,6 +30,7 @@ __all__ = [
     "Repair",
     "ResourceChange",
     "Rollout",
+    "Tracing",
     "Workflow",
     "WorkflowCalls",
     "WorkflowStatus",

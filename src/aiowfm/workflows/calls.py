@@ -71,6 +71,8 @@ class WorkflowCalls:
             UnknownDefinitionError: no such definition.
             NotJsonError: the input has no JSON form.
             PayloadTooLargeError: the input is too large.
+            UsageError: the suffix cannot end an id, or the input has the member `aiowfm`, in which
+                `trace_context` carries something.
             WorkflowExistsError: the suffix was used with another input.
             DefinitionChangedError: the deployed state machine differs and may not change.
         """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 import json
 from collections.abc import Callable
 
@@ -14,6 +15,7 @@ from aiowfm.definitions import (
     WorkflowDefinition,
     compile_definition,
     deployed_text,
+    is_trace_state,
     located,
     machine_tags,
     stripped,
@@ -75,7 +77,7 @@ class Comparison:
             options=self._options,
         )
         text = deployed_text(compiled)
-        tags = machine_tags(definition, self._config.tags)
+        tags = machine_tags(definition, self._config.tags, self._hash(definition))
         if deployed is None:
             return MachineChange(
                 definition=definition, name=name, change=Change.CREATE, text=text, tags=tags
@@ -85,7 +87,7 @@ class Comparison:
         change, problem, note, diff = Change.NONE, None, "", ""
         if foreign := self._foreign(definition, deployed):
             change, problem = Change.FOREIGN, foreign
-        elif _is_same(definition, before, after, deployed):
+        elif self._is_same(definition, before, after, deployed):
             if before != after:
                 note, diff = _CHANGED_SINCE, _diff(before, after)
             elif found != compiled:
@@ -129,29 +131,40 @@ class Comparison:
     def _bare(self, machine: dict[str, object], queue_url: str) -> dict[str, object]:
         return stripped(machine, task_name=self._task_name, queue_url=queue_url)
 
+    def can_carry(self, change: MachineChange) -> bool:
+        """Whether what is deployed is made for all that executions are given."""
+        if change.deployed is None or not self._options.traces(change.definition):
+            return True
+        return is_trace_state(json.loads(change.deployed.definition)["StartAt"])
+
+    def version_description(self, definition: WorkflowDefinition) -> str:
+        """What is published with a version: unlike the tag, it can't be of another definition."""
+        return f"{HASH_TAG}={self._hash(definition)}"
+
+    def _is_same(
+        self,
+        definition: WorkflowDefinition,
+        before: dict[str, object],
+        after: dict[str, object],
+        deployed: Deployed,
+    ) -> bool:
+        described = deployed.version.description if deployed.version else ""
+        if described.startswith(f"{HASH_TAG}="):
+            return described == self.version_description(definition)
+        known = deployed.machine.tags.get(HASH_TAG)
+        if known is not None and deployed.version is None:
+            return known == self._hash(definition)
+        # Made or published by other means: compare what is left without the compiler's additions.
+        return before == after
+
+    def _hash(self, definition: WorkflowDefinition) -> str:
+        """What the author wrote, and whether executions may carry a trace context."""
+        if not self._options.traces(definition):
+            return definition.content_hash
+        return hashlib.sha256(f"{definition.content_hash} trace_context".encode()).hexdigest()
+
 
 _Trouble = tuple[str, str]  # the field of the definition, and what is wrong with it
-
-
-def version_description(definition: WorkflowDefinition) -> str:
-    """What is published with a version: unlike the tag, it can't be of another definition."""
-    return f"{HASH_TAG}={definition.content_hash}"
-
-
-def _is_same(
-    definition: WorkflowDefinition,
-    before: dict[str, object],
-    after: dict[str, object],
-    deployed: Deployed,
-) -> bool:
-    described = deployed.version.description if deployed.version else ""
-    if described.startswith(f"{HASH_TAG}="):
-        return described == version_description(definition)
-    known = deployed.machine.tags.get(HASH_TAG)
-    if known is not None and deployed.version is None:
-        return known == definition.content_hash
-    # Made or published by other means: compare what is left without the compiler's additions.
-    return before == after
 
 
 def _may_not_change(definition: WorkflowDefinition, deployed: Deployed, diff: str) -> _Trouble:

@@ -19,7 +19,7 @@ from aiowfm.errors import (
 )
 from aiowfm.names import StateMachineArn
 from aiowfm.ports import MachineVersions, StateMachines
-from aiowfm.workflows.comparison import CHANGING, Comparison, version_description
+from aiowfm.workflows.comparison import CHANGING, Comparison
 from aiowfm.workflows.old_versions import OldVersions
 from aiowfm.workflows.plans import Change, Deployed, MachineChange
 
@@ -186,6 +186,11 @@ class Deployments:
                 " not exist, and provision='check' creates nothing: deploy it first"
             )
         if change.change is Change.UPDATE:
+            if not self._comparison.can_carry(change):
+                raise NotFoundError(
+                    f"the state machine {change.name!r} was deployed without trace_context, and"
+                    " provision='check' changes nothing: deploy it first"
+                )
             log.warning("state machine %s differs from its definition", change.name)
         elif change.role is not None:
             log.warning("state machine %s runs as %s, not as %s", change.name, *change.role)
@@ -201,7 +206,7 @@ class Deployments:
                 change.text,
                 change.tags,
                 publish=change.definition.version == CHANGING,
-                description=version_description(change.definition),
+                description=self._comparison.version_description(change.definition),
             )
         machine, version = change.deployed.machine, change.deployed.version
         # Versions keep the role they were published with.
@@ -215,7 +220,7 @@ class Deployments:
 
     async def _published(self, change: MachineChange, arn: StateMachineArn) -> StateMachineArn:
         async def update() -> StateMachineArn:
-            description = version_description(change.definition)
+            description = self._comparison.version_description(change.definition)
             return await self._machines.update(
                 arn, change.text, change.tags, description=description
             )

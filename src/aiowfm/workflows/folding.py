@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
+from aiowfm.definitions import is_trace_state
 from aiowfm.executions import ENDINGS, ExecutionEvent
 from aiowfm.workflows.job import Job, WorkflowStatus
 from aiowfm.workflows.records import ROOT, WITH_ATTEMPTS, Given, Record, Scope, is_same_work
@@ -45,7 +46,7 @@ class JobFold:
     def apply(self, event: ExecutionEvent) -> Sequence[Job]:
         """Fold *event* in; the jobs that it changed. What is over is not kept, but its outline."""
         self.add(event)
-        jobs = [record.job() for record in self._changed.values()]
+        jobs = [record.job() for record in self._changed.values() if not record.is_hidden]
         for record in self._changed.values():
             if record.id not in self._open:
                 record.input = record.output = None
@@ -64,7 +65,7 @@ class JobFold:
 
     def each_job(self) -> Iterator[Job]:
         """All jobs, in the order in which their states were entered."""
-        return (record.job() for record in self._records)
+        return (record.job() for record in self._records if not record.is_hidden)
 
     def failed_job(self) -> Job | None:
         """The job that made the workflow fail."""
@@ -94,6 +95,7 @@ class JobFold:
             entered_at=event.occurred_at,
             input=self._kept(name, event.text("input")),
             started_at=None if kind in WITH_ATTEMPTS else event.occurred_at,
+            is_hidden=not self._records and is_trace_state(name),
         )
         if kind in WITH_ATTEMPTS:
             record.status = WorkflowStatus.QUEUED

@@ -40,6 +40,7 @@ class Record:
         culprit: What failed within it, and made it fail.
         branch_count: How many branches of a Parallel have begun in this attempt.
         scheduled: What the last attempt was given, to find it again after a redrive.
+        is_hidden: The state is none of the definition's.
     """
 
     id: int
@@ -62,6 +63,7 @@ class Record:
     length: int | None = None
     map_run_arn: str | None = None
     scheduled: Given | None = None
+    is_hidden: bool = False
 
     def around(self) -> Iterator[Scope]:
         """The scopes it is in, the innermost first, without that of the workflow."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from aiowfm.asl.payload import JsonValue
-from aiowfm.definitions import WorkflowDefinition, read_resumed_input
+from aiowfm.definitions import WorkflowDefinition, read_resumed_input, without_trace
 from aiowfm.names import WorkflowId, cleaned
 from aiowfm.ports import Execution, ExecutionStatus
 from aiowfm.workflows.causes import Cause, parsed_cause
@@ -81,7 +81,7 @@ def workflow_of(
     if execution.status is ExecutionStatus.TIMED_OUT:
         error = error or "States.Timeout"
         cause = cause or "the workflow ran longer than the TimeoutSeconds of its definition"
-    input = None if execution.input is None else json.loads(execution.input)
+    input = None if execution.input is None else without_trace(json.loads(execution.input))
     resumed = None
     if definition is None or cleaned(definition.start_at) != id.start_at:
         resumed = read_resumed_input(input)

@@ -40,6 +40,7 @@ from aiowfm.workflows.folding import JobFold
 from aiowfm.workflows.job import Job
 from aiowfm.workflows.listing import Listing
 from aiowfm.workflows.owners import Owners
+from aiowfm.workflows.tracing import Tracing
 from aiowfm.workflows.workflow import Workflow, workflow_of
 
 log = logging.getLogger("aiowfm.workflows")
@@ -70,6 +71,7 @@ class Workflows:
         deployments: Deployments,
         listing: Listing,
         owners: Owners,
+        tracing: Tracing,
         *,
         config: EngineConfig,
         find_definition: Callable[[str], WorkflowDefinition | None],
@@ -78,14 +80,17 @@ class Workflows:
         self._deployments = deployments
         self._listing = listing
         self._owners = owners
+        self._tracing = tracing
         self._config = config
         self._find_definition = find_definition
 
     async def start(
         self, definition: WorkflowDefinition, input: object, id_suffix: str | None
     ) -> Workflow:
-        text = json_text(input, f"the input of workflow {definition.name!r}")
-        if self._config.envelope and len(text.encode()) > MAX_PAYLOAD_BYTES - ENVELOPE_BYTES:
+        what = f"the input of workflow {definition.name!r}"
+        text = json_text(input, what)
+        traced = self._tracing.traced(definition, text, what)
+        if self._config.envelope and len(traced.encode()) > MAX_PAYLOAD_BYTES - ENVELOPE_BYTES:
             log.warning(
                 "the input of workflow %s leaves no room for the envelope of its tasks"
                 " (%d bytes): they may fail with States.DataLimitExceeded",
@@ -94,7 +99,7 @@ class Workflows:
             )
         id = self._id(definition, random_suffix() if id_suffix is None else id_suffix)
         try:
-            execution = await self._start(definition, str(id), text)
+            execution = await self._start(definition, str(id), traced)
         except ExecutionExistsError:
             arn = await self._executions.arn(id.state_machine, str(id))
             return await self._existing(arn, id, text)
