@@ -2,8 +2,8 @@
 
 python -m docs.picture
 
-The orders are really run. What they did is then drawn in the order of the definition, so that
-the picture is the same each time, however the machine was busy.
+The orders are really run, on a virtual clock. What they did is then drawn in the order of the
+definition, so that the picture is the same each time.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from rich.text import Text
 from ruamel.yaml import YAML
 
 from aiowfm import Engine, Workflow
+from aiowfm.testing import VirtualEngine
 
 PICTURE = Path(__file__).with_name("orders.svg")
 COLUMNS = 84
@@ -62,9 +63,10 @@ async def ran(orders: list[Order]) -> tuple[list[Step], dict[str, Workflow]]:
     async def follow(engine: Engine, order: Order) -> None:
         ended[order.id] = await run_order(engine, order)
 
-    async with make_engine(on_step=steps.append) as engine, anyio.create_task_group() as group:
+    lent = VirtualEngine(make_engine(on_step=steps.append))
+    async with lent as virtual, anyio.create_task_group() as group:
         for order in orders:
-            group.start_soon(follow, engine, order)
+            group.start_soon(follow, virtual.engine, order)
     return steps, ended
 
 
