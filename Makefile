@@ -42,7 +42,7 @@ picture: .venv/.ready
 	$(BIN)/python -m docs.picture
 
 test: .venv/.ready .venv-aws/.ready .venv-awscli/.ready lint types
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 4 --dist worksteal
 
 test-fast: .venv/.ready
 	$(BIN)/pytest -m "not aws and not slow"
