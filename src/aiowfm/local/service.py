@@ -16,6 +16,7 @@ from typing import Any
 
 import anyio
 
+from aiowfm.asl import rules
 from aiowfm.asl.history import HistoryEvent
 from aiowfm.asl.messages import TaskEvent, TaskFailed, TaskHeartbeat, TaskSucceeded
 from aiowfm.asl.payload import Payload
@@ -70,6 +71,7 @@ class Service:
         Raises:
             ConfigError: *retention* is not usable.
         """
+        rules.prepare()
         self.arns = Arns(region, account_id)
         self.role_arn = f"arn:aws:iam::{account_id}:role/aiowfm"
         self.now = now
