@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from aiowfm import Engine, EngineStateError, LocalBackend
-from aiowfm.local.backend import OpenLocalBackend
+from aiowfm.local.adapters import OpenLocalBackend
 from aiowfm.testing import VIRTUAL_TIME
 
 pytestmark = pytest.mark.anyio

@@ -55,7 +55,10 @@ class EngineConfig(BaseModel):
     """
 
     # One of them is a secret: errors must not show what was given.
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    # Built when the first is made, not when the module is imported.
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True
+    )
 
     app: str
     environment: str

@@ -29,7 +29,7 @@ import anyio
 
 from aiowfm import Engine, LocalBackend, TaskContext, TaskError
 from aiowfm.definitions import CALLBACK_RESOURCE
-from aiowfm.local.backend import OpenLocalBackend
+from aiowfm.local.adapters import OpenLocalBackend
 from aiowfm.local.service import Service
 from aiowfm.names import activity_name
 from aiowfm.ports import TaskToken

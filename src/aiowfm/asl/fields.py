@@ -60,6 +60,7 @@ class Model(BaseModel):
         extra="forbid",
         frozen=True,
         ignored_types=(cached_property,),
+        defer_build=True,  # building takes longer than the rest of the import: see `rules.prepare`
     )
 
     @cached_property

@@ -290,7 +290,7 @@ class Branch(Model):
 class Processor(Branch):
     """A machine inside a machine: what a Map does with each item."""
 
-    processor_config: ProcessorConfig = ProcessorConfig()
+    processor_config: ProcessorConfig = Field(default_factory=ProcessorConfig)
 
 
 class StateMachine(Branch):
@@ -311,6 +311,3 @@ STATE_TYPES: Mapping[str, type[State]] = {
     "Parallel": ParallelState,
     "Map": MapState,
 }
-
-ParallelState.model_rebuild()
-MapState.model_rebuild()

@@ -109,6 +109,14 @@ def _size(definition: object) -> Iterator[Finding]:
         )
 
 
+def prepare() -> None:
+    """Build the models, so that the first definition that is checked or parsed need not wait.
+
+    It takes some 20 ms, once: for the beginning of a program, before its event loop is busy.
+    """
+    StateMachine.model_rebuild()
+
+
 def parse(definition: object) -> StateMachine:
     """The model of a *definition* in which `problems` finds nothing."""
     return StateMachine.model_validate(definition)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
+from pydantic.alias_generators import to_pascal
 from pydantic_core import ErrorDetails
 
 from aiowfm.asl.findings import Finding, Pointer, did_you_mean, label, shown
@@ -209,7 +210,7 @@ def _rather(model: type[BaseModel], field: str) -> str:
 
 def field_names(model: type[BaseModel]) -> frozenset[str]:
     """The fields of *model* as a document spells them."""
-    return frozenset(field.alias or name for name, field in model.model_fields.items())
+    return frozenset(field.alias or to_pascal(name) for name, field in model.model_fields.items())
 
 
 def _whole(limits: dict[str, Any]) -> dict[str, Any]:

@@ -23,10 +23,9 @@ from aiowfm.cli.extras import needing
 from aiowfm.cli.vacuuming import refusal
 from aiowfm.errors import BackendError, ConfigError
 from aiowfm.local.queues import MessageSender
-from aiowfm.local.retention import DEFAULT_SECONDS
 from aiowfm.local.service import Service
 from aiowfm.local.storage import database as storage
-from aiowfm.local.storage.database import MEMORY, Database
+from aiowfm.local.storage.database import MEMORY, RETENTION_SECONDS, Database
 
 DAY_SECONDS = 24 * 60 * 60.0
 
@@ -79,7 +78,7 @@ def serve(
     retention_days: Annotated[
         float,
         typer.Option(min=0, help="Remove executions so long after their end; 0 keeps them."),
-    ] = DEFAULT_SECONDS / DAY_SECONDS,
+    ] = RETENTION_SECONDS / DAY_SECONDS,
     sqs_endpoint: Annotated[
         str | None,
         typer.Option(

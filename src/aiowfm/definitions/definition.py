@@ -52,6 +52,7 @@ class WorkflowDefinition(BaseModel):
         extra="forbid",
         frozen=True,
         ignored_types=(cached_property,),
+        defer_build=True,  # until one is made
     )
 
     name: str

@@ -11,7 +11,6 @@ from typing import Any
 from aiowfm.asl.findings import Pointer
 from aiowfm.definitions.json_text import read_json
 from aiowfm.definitions.reading import Position, Reading, SyntaxProblem
-from aiowfm.definitions.yaml_text import read_yaml
 from aiowfm.errors import Problem
 
 # Ours. Step Functions takes 1 MiB for one definition, and a file may hold some of them.
@@ -88,6 +87,9 @@ def read_text(text: str, *, file: str | None = None) -> Document:
         # JSON is almost YAML, but for tabs and escapes; YAML's { a: b } is not JSON.
         reading = read_json(text)
     if reading is None or (reading.data is None and not (file or "").endswith(".json")):
+        # Here for the sake of programs that give no text, such as those that only finish tasks.
+        from aiowfm.definitions.yaml_text import read_yaml
+
         reading = read_yaml(text)
     if reading.data is None and not reading.problems:
         reading.problems.append(SyntaxProblem(f"holds nothing: {_HINT}", 1, 1))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
+from aiowfm.asl import rules
 from aiowfm.asl.findings import Finding, did_you_mean
 from aiowfm.definitions.checks import own_tasks, problems_for_names, unknown_resources
 from aiowfm.definitions.definition import WorkflowDefinition, located
@@ -23,6 +24,7 @@ class DefinitionRegistry(Mapping[str, WorkflowDefinition]):
         Raises:
             DefinitionError: with every problem of every source.
         """
+        rules.prepare()  # for those that are added later
         self._definitions = {each.name: each for each in load_definitions(sources)}
 
     def find(self, name: str) -> WorkflowDefinition:

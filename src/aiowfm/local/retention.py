@@ -26,7 +26,6 @@ from aiowfm.local.storage.store import Store, numbered
 
 log = logging.getLogger("aiowfm.local")
 
-DEFAULT_SECONDS = 90 * 24 * 60 * 60.0  # so long Step Functions keeps executions
 CHECK_SECONDS = 60 * 60.0
 LOOK_SECONDS = 60.0  # the clock on the wall may be set while we sleep: look at it this often
 REMOVED_AT_ONCE = 100

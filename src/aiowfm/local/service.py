@@ -16,6 +16,7 @@ from typing import Any
 
 import anyio
 
+from aiowfm.asl import rules
 from aiowfm.asl.history import HistoryEvent
 from aiowfm.asl.messages import TaskEvent, TaskFailed, TaskHeartbeat, TaskSucceeded
 from aiowfm.asl.payload import Payload
@@ -33,9 +34,9 @@ from aiowfm.local.operations.table import OPERATIONS
 from aiowfm.local.paging import Pages
 from aiowfm.local.queues import MessageSender, Queues
 from aiowfm.local.recovery import recover
-from aiowfm.local.retention import DEFAULT_SECONDS, Retention
+from aiowfm.local.retention import Retention
 from aiowfm.local.runs import NO_ORIGIN, Origin, Run
-from aiowfm.local.storage.database import MEMORY, Database
+from aiowfm.local.storage.database import MEMORY, RETENTION_SECONDS, Database
 from aiowfm.local.storage.store import Store
 from aiowfm.local.tags import merged
 from aiowfm.local.tokens import TaskId, TokenMint
@@ -55,7 +56,7 @@ class Service:
         database: Database | None = None,
         sender: MessageSender | None = None,
         now: Callable[[], float] = time.time,
-        retention: float | None = DEFAULT_SECONDS,
+        retention: float | None = RETENTION_SECONDS,
     ) -> None:
         """Make a service; nothing runs yet.
 
@@ -70,6 +71,7 @@ class Service:
         Raises:
             ConfigError: *retention* is not usable.
         """
+        rules.prepare()
         self.arns = Arns(region, account_id)
         self.role_arn = f"arn:aws:iam::{account_id}:role/aiowfm"
         self.now = now

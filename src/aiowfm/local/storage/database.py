@@ -24,6 +24,7 @@ Durability = Literal["none", "commit", "fsync"]
 Result = TypeVar("Result")
 
 MEMORY: Final = ":memory:"
+RETENTION_SECONDS = 90 * 24 * 60 * 60.0  # so long Step Functions keeps executions
 
 # SQLite, "PRAGMA synchronous": what a commit waits for.
 _SYNCHRONOUS: dict[Durability, str] = {"none": "OFF", "commit": "NORMAL", "fsync": "FULL"}
