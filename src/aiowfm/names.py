@@ -115,5 +115,10 @@ def sibling_arn(arn: str, kind: str, name: str) -> str:
     return ":".join([*arn.split(":")[:5], kind, name])
 
 
+def unqualified(arn: str) -> StateMachineArn:
+    """The ARN of a state machine without the version or alias that may follow its name."""
+    return StateMachineArn(":".join(arn.split(":")[:7]))
+
+
 def last_part(arn: str) -> str:
     return arn.rsplit(":", 1)[-1]

@@ -15,6 +15,7 @@ from typing import NamedTuple, NewType
 TaskToken = NewType("TaskToken", str)
 
 MAX_KEY_BYTES = 2_048  # of a partition key; DynamoDB
+TASK_ID_LENGTH = 12  # characters of a token's hash, by which logs name a task
 
 
 class WaitStatus(StrEnum):
