@@ -20,7 +20,7 @@ from aiowfm.executions import Execution, ExecutionEvent, ExecutionStatus
 from aiowfm.names import ExecutionArn, StateMachineArn
 from aiowfm.ports import MAX_CAUSE_LENGTH
 
-logger = logging.getLogger("aiowfm.aws")
+log = logging.getLogger("aiowfm.aws")
 
 PAGE_SIZE = 100
 MOST_LOOKS = 10  # after a redrive, until it is seen
@@ -64,7 +64,7 @@ class AwsExecutions:
             try:
                 execution = await self.describe(arn)
             except BackendUnavailableError as exc:
-                logger.warning("Still waiting for %s: %s", arn, exc, extra={"execution": arn})
+                log.warning("still waiting for %s: %s", arn, exc, extra={"execution": arn})
             else:
                 if execution.status.is_final:
                     return execution

@@ -32,7 +32,7 @@ from aiowfm.errors import BackendError, BackendUnavailableError
 from aiowfm.ports import MAX_DUE
 from aiowfm.waits import Wait
 
-logger = logging.getLogger("aiowfm.aws")
+log = logging.getLogger("aiowfm.aws")
 
 PAGE_SIZE = 25  # items; each may have 32 KiB, and one page of each shard is held
 
@@ -166,7 +166,7 @@ class DynamoTokenStore:
                 try:
                     wait = wait_of(item)
                 except (BackendError, LookupError, ValueError) as exc:
-                    logger.warning("An item of table %s is passed over: %r", self._table, exc)
+                    log.warning("an item of table %s is passed over: %r", self._table, exc)
                 else:
                     yield wait
             if not page.get("LastEvaluatedKey"):

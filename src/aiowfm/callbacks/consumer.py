@@ -23,7 +23,7 @@ from aiowfm.ports import (
     TaskReporter,
 )
 from aiowfm.tasks.outcomes import CALLBACK_FAILED, DUPLICATE_TASK_KEY, failed
-from aiowfm.waits import TaskToken
+from aiowfm.waits import TASK_ID_LENGTH, TaskToken, token_hash
 
 log = logging.getLogger("aiowfm.callbacks")
 
@@ -178,7 +178,11 @@ class Consumer:
             token = read(message.body).token
             await self._reject(token, CALLBACK_FAILED, f"received {MAX_RECEIVES} times: {why}")
         except AiowfmError as exc:
-            log.warning("a task could not be failed, which is tried again: %s", exc)
+            log.warning(
+                "a callback task could not be failed, which is tried again: %s",
+                exc,
+                extra={"message_id": message.id},
+            )
             batch.held.append(message)
         except Exception:
             log.exception("a message becomes a dead letter", extra={"message_id": message.id})
@@ -193,7 +197,8 @@ class Consumer:
         except TaskTokenExpiredError:
             return  # nobody waits for it any more
         self._tally.rejected += 1
-        log.warning("failed a callback task: %s", error)
+        facts = {"task_id": token_hash(token)[:TASK_ID_LENGTH]}
+        log.warning("failed a callback task: %s", error, extra=facts)
 
     async def _give_back(self, batch: _Batch) -> None:
         if batch.done:

@@ -28,7 +28,7 @@ from aiowfm.errors import (
 )
 from aiowfm.ports import TaskReporter, TokenStore
 from aiowfm.tasks.outcomes import Outcome, Succeeded
-from aiowfm.waits import Delivery, Wait
+from aiowfm.waits import TASK_ID_LENGTH, Delivery, Wait
 
 log = logging.getLogger("aiowfm.callbacks")
 
@@ -105,7 +105,7 @@ class Deliveries:
         except Exception as exc:
             # When the lease has run out, another tries. A defect of ours must not end the others.
             if not isinstance(exc, AiowfmError):
-                log.exception("a delivery failed", extra=facts_of(wait))
+                log.exception("delivering a result broke", extra=facts_of(wait))
             settling.fail(exc)
         finally:
             settling.fail(_stopped(wait))
@@ -166,7 +166,7 @@ class Deliveries:
 
     async def _dead(self, settling: _Settling, wait: Wait, may_have_arrived: bool) -> None:
         if may_have_arrived:
-            log.warning("a result was probably delivered before", extra=facts_of(wait))
+            log.info("a result was probably delivered before", extra=facts_of(wait))
             self._tally.probably_delivered += 1
             after = transitions.done(wait, Delivery.PROBABLY_DELIVERED, self._now())
             answer = Finalization.PROBABLY_DELIVERED
@@ -250,7 +250,7 @@ def facts_of(wait: Wait) -> dict[str, object]:
     """What identifies *wait* in a log record (`extra`)."""
     return {
         "execution": None if wait.owner is None else wait.owner.execution,
-        "task_id": wait.token_hash[:12],
+        "task_id": wait.token_hash[:TASK_ID_LENGTH],
         "attempt": None if wait.fence is None else wait.fence.attempt,
     }
 

@@ -75,10 +75,10 @@ class Overdue:
                 if wait is not None and transitions.is_due(wait, self._now()):
                     await self._settle(wait)
             except AiowfmError as exc:
-                log.warning("an overdue callback is looked at again later: %s", exc)
+                log.warning("overdue callback %r is looked at again later: %s", key, exc)
             except Exception:
                 # A defect of ours, which must not stop everything else.
-                log.exception("an overdue callback could not be dealt with")
+                log.exception("overdue callback %r could not be dealt with", key)
 
     async def _settle(self, wait: Wait) -> None:
         now = self._now()

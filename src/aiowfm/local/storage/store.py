@@ -183,7 +183,7 @@ class Store:
         finally:
             self._writing = None
         if self._fault is not None:
-            log.warning("the store can be written again: %s", self.path)
+            log.warning("the file %s can be written again", self.path)
             self._fault = None
             self._is_well.set()
         batch.settle()
@@ -193,7 +193,7 @@ class Store:
     def _failed(self, batch: Batch, error: sqlite3.Error) -> None:
         """Tell those who wait, and keep all of it for the next try."""
         if self._fault is None:
-            log.error("the store cannot be written: %s", error)
+            log.error("the file %s cannot be written, which is tried again: %s", self.path, error)
             self._is_well = anyio.Event()
         self._fault = (
             f"The file {self.path} cannot be written: {error}. What was accepted is kept in memory"
