@@ -70,7 +70,7 @@ class Acceptance:
         kind: `success` or `failure`.
         digest: The same for the same result.
         error: The error name of a failure.
-        at: Seconds since the epoch.
+        at: When it was accepted, in seconds since the epoch.
         was_early: It came before any task, and is for whichever waits first.
         may_have_arrived: Somebody may have delivered it already.
         delivery: What became of it.
@@ -83,6 +83,11 @@ class Acceptance:
     was_early: bool = False
     may_have_arrived: bool = False
     delivery: Delivery | None = None
+
+    @property
+    def accepted_at(self) -> datetime:
+        """When it was accepted, as callback tasks tell times."""
+        return datetime.fromtimestamp(self.at, UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

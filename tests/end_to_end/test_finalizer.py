@@ -84,6 +84,7 @@ async def test_the_result_that_was_accepted_can_be_read(make_engine: MakeEngine)
         assert task is not None
         assert task.acceptance is not None
         assert (task.status, task.acceptance.delivery) == ("DONE", "DELIVERED")
+        assert task.acceptance.accepted_at >= task.waiting_since
 
 
 async def test_heartbeats_keep_a_callback_alive_while_somebody_works_on_it(

@@ -217,7 +217,7 @@ async def test_nothing_goes_where_everything_is_to_be_kept(opened: Open, clock: 
 
 @pytest.mark.parametrize("seconds", [0, -1.0, math.nan])
 def test_a_retention_is_positive(seconds: float) -> None:
-    with pytest.raises(ConfigError, match=r"retention .* positive number of seconds"):
+    with pytest.raises(ConfigError, match=r"retention: give a positive number of seconds"):
         LocalBackend(retention=seconds)
 
 

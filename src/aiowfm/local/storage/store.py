@@ -27,7 +27,7 @@ Result = TypeVar("Result")
 
 FIRST_PAUSE_SECONDS = 0.1  # before a commit that failed is tried again
 LONGEST_PAUSE_SECONDS = 5.0
-MOST_UNKEPT_EVENTS = 20_000  # what may gather before callers wait, however early they are answered
+MAX_UNKEPT_EVENTS = 20_000  # what may gather before callers wait, however early they are answered
 
 
 class Store:
@@ -133,7 +133,7 @@ class Store:
         """
         if self._database.acknowledges_early:
             self.check()
-            if self._gathering.event_count < MOST_UNKEPT_EVENTS:
+            if self._gathering.event_count < MAX_UNKEPT_EVENTS:
                 return
         await self.kept()
 
