@@ -18,7 +18,7 @@ ExecutionArn = NewType("ExecutionArn", str)
 ActivityArn = NewType("ActivityArn", str)
 
 MAX_NAME_LENGTH = 80  # characters; CreateStateMachine, CreateActivity, StartExecution
-RANDOM_SUFFIX_LENGTH = 8
+RANDOM_SUFFIX_LENGTH = 8  # characters
 SEPARATOR = "--"
 
 _FORBIDDEN = re.compile(r"[^0-9A-Za-z_.\-]")

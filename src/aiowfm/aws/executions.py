@@ -22,8 +22,8 @@ from aiowfm.ports import MAX_CAUSE_LENGTH
 
 log = logging.getLogger("aiowfm.aws")
 
-PAGE_SIZE = 100
-MOST_LOOKS = 10  # after a redrive, until it is seen
+PAGE_SIZE = 100  # executions; listings are read no further than they are taken
+MAX_LOOKS = 10  # after a redrive, until it is seen
 
 
 class AwsExecutions:
@@ -87,7 +87,7 @@ class AwsExecutions:
             answer = await self._client.redrive_execution(executionArn=arn)
             begun_at = answer["redriveDate"]
         # Answers may be some moments old: whoever waits for its end must not see the last one.
-        for delay_seconds in islice(delays(random.random), MOST_LOOKS):
+        for delay_seconds in islice(delays(random.random), MAX_LOOKS):
             with translated("DescribeExecution"):
                 shown = await self._client.describe_execution(executionArn=arn)
             if shown.get("redriveDate", begun_at) >= begun_at and shown.get("redriveCount", 1):

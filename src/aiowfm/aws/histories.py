@@ -18,8 +18,8 @@ from aiowfm.names import ExecutionArn
 
 log = logging.getLogger("aiowfm.aws")
 
-PAGE_SIZE = 1000  # the most there can be
-NEWS_PAGE_SIZE = 100
+PAGE_SIZE = 1_000  # events; GetExecutionHistory, member `maxResults`
+NEWS_PAGE_SIZE = 100  # events; mostly there are few
 
 
 async def events(client: Any, arn: ExecutionArn) -> AsyncIterator[ExecutionEvent]:

@@ -47,7 +47,7 @@ _CONDITION_FAILED = frozenset(
 
 
 _CONFLICT = frozenset({"TransactionConflict", "TransactionConflictException"})
-MOST_CONFLICTS = 5  # one after the other
+MAX_CONFLICTS = 5  # one after the other
 CONFLICT_PAUSE_SECONDS = 0.1
 
 
@@ -128,7 +128,7 @@ class DynamoTokenStore:
 
     async def _put_at_last(self, old: Wait | None, new: Wait, result: str | None) -> None:
         """As `_put`; the client does not repeat what met another write of the same key."""
-        for _ in range(MOST_CONFLICTS):
+        for _ in range(MAX_CONFLICTS):
             try:
                 return await self._put(old, new, result)
             except BackendUnavailableError as exc:

@@ -27,9 +27,9 @@ from aiowfm.waits import TASK_ID_LENGTH, TaskToken, token_hash
 
 log = logging.getLogger("aiowfm.callbacks")
 
-MOST_LOOPS = 4
+MAX_LOOPS = 4  # each with one receive that is open
 LONGEST_PAUSE_SECONDS = 900.0  # of a message that is given back
-BUSY_MARGIN_SECONDS = 1.0
+BUSY_MARGIN_SECONDS = 1.0  # after the lease of the one who delivers has run out
 # What is wrong with what is kept under one key, and says nothing of others.
 _OF_ONE_KEY = frozenset({"UnknownLayout", "UnreadableItem"})
 
@@ -88,7 +88,7 @@ class Consumer:
                 backoff.reset()
                 if not messages and self._loops > 1:
                     return
-                if len(messages) == MAX_MESSAGES and self._loops < MOST_LOOPS:
+                if len(messages) == MAX_MESSAGES and self._loops < MAX_LOOPS:
                     self._start(group)
                 if messages:
                     self._tally.received += len(messages)

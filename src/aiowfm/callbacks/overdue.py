@@ -19,9 +19,9 @@ from aiowfm.waits import Wait, WaitStatus
 
 log = logging.getLogger("aiowfm.callbacks")
 
-CHECK_SECONDS = 10.0
-AT_ONCE = 10
-MOST_ROUNDS = 50  # one after the other
+CHECK_SECONDS = 10.0  # between two looks, at most
+AT_ONCE = 10  # waits that are dealt with
+MAX_ROUNDS = 50  # one after the other
 
 
 class Overdue:
@@ -59,7 +59,7 @@ class Overdue:
         Raises:
             BackendUnavailableError: it is not known what is.
         """
-        for _ in range(MOST_ROUNDS):
+        for _ in range(MAX_ROUNDS):
             keys = await self._tokens.due(self._now())
             limit = anyio.CapacityLimiter(AT_ONCE)
             async with anyio.create_task_group() as group:

@@ -63,6 +63,9 @@ class TaskContext:
         tracestate: What belongs to it, if anything does.
         input: The JSON value that the task was given, before the handler's annotations
             convert it.
+        entered_text: `entered_at` as Step Functions wrote it.
+        beat: Sends a heartbeat; None: there is nobody to send it to.
+        cancellation: Where the worker says why it cancels the handler.
     """
 
     task_name: str

@@ -24,7 +24,7 @@ DEFAULT_HEARTBEAT_SECONDS = 60.0
 LONGEST_INTERVAL_SECONDS = 60.0
 LEAST_ATTEMPT_SECONDS = 5.0  # the first request on a new connection takes a while
 
-MOST_OVER = 64  # tasks that are over and still in the queue of beats
+MAX_OVER = 64  # tasks that are over and still in the queue of beats
 
 
 @dataclass(slots=True, eq=False)
@@ -93,7 +93,7 @@ class Heartbeats:
         task.is_over = True
         self._over_count += 1
         # Those that are over stay in the heap until they are half of it.
-        if self._over_count > MOST_OVER and 2 * self._over_count > len(self._due):
+        if self._over_count > MAX_OVER and 2 * self._over_count > len(self._due):
             self._due = [entry for entry in self._due if not entry[2].is_over]
             heapq.heapify(self._due)
             self._over_count = 0

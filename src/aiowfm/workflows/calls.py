@@ -294,7 +294,8 @@ class WorkflowCalls:
 
         Without *start_at* the same workflow goes on at what failed, with the input that had:
         Step Functions redrives it, up to 14 days after its end. With it a new workflow of the
-        definition as it is now begins at that state; its `retry_for` is *id*.
+        definition as it is now begins at that state; its `retry_for` is *id*, unless the state
+        is the definition's first.
 
         Args:
             id: The workflow.
