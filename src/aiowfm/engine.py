@@ -288,6 +288,9 @@ class Engine(WorkflowCalls):
             role: Whose permissions the credentials should have: `worker`, `finalizer` for a
                 process that only finishes callbacks, or `doctor` for those who only look.
             processes: How many processes work at once, for the rates.
+
+        Raises:
+            UsageError: there is no such role, or *processes* is not positive.
         """
         return await self._assembly().diagnosed(self._backend, role=role, processes=processes)
 

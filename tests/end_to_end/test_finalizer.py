@@ -146,6 +146,8 @@ async def test_pending_callbacks_are_listed_as_they_came_to_wait(make_engine: Ma
         for number in range(3):
             await started(engine, f"o-{number}")
         listed = [task async for task in engine.finalizer.pending(2)]
+        with pytest.raises(UsageError, match="limit=-1: it must not be negative"):
+            await anext(engine.finalizer.pending(-1))
         assert [task.key for task in listed] == ["o-0", "o-1"]
         assert all(task.expires_at is not None for task in listed)
         assert [task.message for task in listed] == [{"amount": 1}] * 2

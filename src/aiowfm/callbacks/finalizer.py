@@ -193,7 +193,12 @@ class Finalizer:
 
         Args:
             limit: At most so many; None: all.
+
+        Raises:
+            UsageError: *limit* is negative.
         """
+        if limit is not None and limit < 0:
+            raise UsageError(f"limit={limit!r}: it must not be negative")
         callbacks = self._callbacks("finalizer.pending()")
         async with aclosing(callbacks.pending(limit)) as found:
             while (task := await self._call(anext(found, None))) is not None:
