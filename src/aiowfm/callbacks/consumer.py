@@ -139,14 +139,14 @@ class Consumer:
             pause = max(exc.seconds + BUSY_MARGIN_SECONDS, _pause_of(message))
             await self._again(message, pause, "its key was never free", batch)
         except AiowfmError as exc:
-            log.warning("a callback could not be kept: %s", exc, extra=facts)
+            log.warning("message %s could not be kept: %s", message.id, exc, extra=facts)
             if isinstance(exc, BackendError) and exc.code in _OF_ONE_KEY:
                 await self._again(message, _pause_of(message), str(exc), batch)
             else:
                 batch.held.append(message)
         except Exception:
             # A defect of ours, which must not end the others.
-            log.exception("a callback could not be kept", extra=facts)
+            log.exception("message %s could not be kept", message.id, extra=facts)
             why = "it could not be kept; the log of the worker says why"
             await self._again(message, _pause_of(message), why, batch)
 
@@ -156,7 +156,9 @@ class Consumer:
         except UnreadableMessageError as exc:
             self._tally.unreadable += message.receive_count == 1
             facts = {"message_id": message.id}
-            log.error("a message is left for the dead-letter queue: %s", exc, extra=facts)
+            log.error(
+                "message %s is left for the dead-letter queue: %s", message.id, exc, extra=facts
+            )
             return
         except UnusableMessageError as exc:
             await self._reject(exc.token, CALLBACK_FAILED, str(exc))
@@ -179,13 +181,16 @@ class Consumer:
             await self._reject(token, CALLBACK_FAILED, f"received {MAX_RECEIVES} times: {why}")
         except AiowfmError as exc:
             log.warning(
-                "a callback task could not be failed, which is tried again: %s",
+                "the task of message %s could not be failed, which is tried again: %s",
+                message.id,
                 exc,
                 extra={"message_id": message.id},
             )
             batch.held.append(message)
         except Exception:
-            log.exception("a message becomes a dead letter", extra={"message_id": message.id})
+            log.exception(
+                "message %s becomes a dead letter", message.id, extra={"message_id": message.id}
+            )
         else:
             batch.done.append(message)
 

@@ -89,7 +89,9 @@ class Overdue:
                 if await self._tokens.replace(wait, transitions.expired(wait, now)):
                     self._tally.expired += 1
                     log.warning(
-                        "a result is lost: no task ever waited for it", extra=facts_of(wait)
+                        "the result of callback %r is lost: no task ever waited for it",
+                        wait.key,
+                        extra=facts_of(wait),
                     )
             case WaitStatus.WAITING:
                 await self._tokens.replace(wait, await self._looked_at(wait))
@@ -99,7 +101,12 @@ class Overdue:
         try:
             is_alive = await self._completion.is_alive(wait)
         except AiowfmError as exc:
-            log.warning("whether a task still waits is not known: %s", exc, extra=facts_of(wait))
+            log.warning(
+                "whether callback %r still waits is not known: %s",
+                wait.key,
+                exc,
+                extra=facts_of(wait),
+            )
             return transitions.put_off(wait, self._now())  # others have their turn before
         after = transitions.still_waiting if is_alive else transitions.expired
         return after(wait, self._now())

@@ -420,7 +420,7 @@ class Executions:
             progress = call()
         except Exception:
             # A defect of ours fails this execution and must not stop the others.
-            log.exception("the interpreter failed", extra={"execution": run.arn})
+            log.exception("the interpreter failed in %s", run.arn, extra={"execution": run.arn})
             progress = interpreter.give_up(DEFECT, self._now())
         events = progress.events
         if run.machine.is_express:
