@@ -459,7 +459,7 @@ def test_an_engine_can_be_described_by_variables(
         Engine.from_env()
     monkeypatch.delenv("AIOWFM_BACKEND")
     monkeypatch.delenv("AIOWFM_APP")
-    with pytest.raises(ConfigError, match="app"):
+    with pytest.raises(ConfigError, match=r"app \(AIOWFM_APP\): Field required"):
         Engine.from_env()
 
 

@@ -35,8 +35,8 @@ class EngineConfig(BaseModel):
         poll_rate: Polls per second and task name at most; None: no such limit.
         worker_name: What the history shows as the worker, at most 80 characters
             (GetActivityTask, member `workerName`).
-        provision: Whether missing activities and state machines are made
-            (`create`), reported (`check`) or taken for granted (`none`).
+        provision: Whether activities, state machines, queues and tables that are missing are
+            made (`create`), reported (`check`) or taken for granted (`none`).
         keep_versions: How many published versions of a state machine are always kept, the
             newest, where its definition may change in place.
         max_threads: Plain functions that run at once, each in a thread.
@@ -49,7 +49,7 @@ class EngineConfig(BaseModel):
         grace_seconds: How long leaving `async with` waits for running tasks.
         early_ttl_seconds: How long the result of a callback task is kept that comes before the
             task waits.
-        link_secret: What links of `engine.finalizer` are signed with, at least 16 bytes.
+        link_secret: What links of `engine.finalizer` are signed with, at least 16 characters.
         max_lag_seconds: How long the event loop may stand still before a warning names the
             tasks that ran; 0: no warnings.
     """
@@ -108,10 +108,7 @@ class EngineConfig(BaseModel):
         try:
             return cls(**options)
         except ValidationError as exc:
-            problems = [
-                f"{'.'.join(map(str, error['loc']))}: {error['msg']}" for error in exc.errors()
-            ]
-            raise ConfigError("; ".join(problems)) from exc
+            raise ConfigError(_problems(exc, {})) from exc
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **options: Any) -> Self:
@@ -128,7 +125,22 @@ class EngineConfig(BaseModel):
             for field in cls.model_fields
             if ENVIRONMENT_PREFIX + field.upper() in environ
         }
-        return cls.checked(**(found | options))
+        try:
+            return cls(**(found | options))
+        except ValidationError as exc:
+            names = {
+                field: f"{field} ({ENVIRONMENT_PREFIX}{field.upper()})"
+                for field in cls.model_fields.keys() - options.keys()
+            }
+            raise ConfigError(_problems(exc, names)) from exc
+
+
+def _problems(error: ValidationError, names: Mapping[str, str]) -> str:
+    """What is wrong with options, which are called by their *names* where they have any."""
+    return "; ".join(
+        f"{'.'.join(names.get(str(part), str(part)) for part in each['loc'])}: {each['msg']}"
+        for each in error.errors()
+    )
 
 
 class EngineOptions(TypedDict, total=False):

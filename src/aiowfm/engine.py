@@ -44,7 +44,12 @@ MiddlewareT = TypeVar("MiddlewareT", bound=Middleware)
 
 
 class Engine(WorkflowCalls):
-    """Runs workflows: their definitions, their task handlers, and a backend to run on."""
+    """Runs workflows: their definitions, their task handlers, and a backend to run on.
+
+    Calls about workflows and callbacks raise `EngineStateError` while it is stopped, and
+    `BackendError` where the backend fails: `BackendUnavailableError` if trying again may help,
+    `AccessDeniedError` if credentials or permissions are missing.
+    """
 
     def __init__(
         self,
@@ -127,6 +132,7 @@ class Engine(WorkflowCalls):
 
     @property
     def state(self) -> EngineState:
+        """What it is doing now."""
         return self._lifecycle.state
 
     @property
@@ -168,7 +174,8 @@ class Engine(WorkflowCalls):
 
         Raises:
             HandlerTypeError: the function cannot be a handler.
-            DuplicateTaskError: the name has one.
+            DuplicateTaskError: the name, or that of its activity, has one.
+            UsageError: the name or an option is not usable.
             EngineStateError: the engine runs.
         """
         caller_names = dict(sys._getframe(1).f_locals)
@@ -205,6 +212,7 @@ class Engine(WorkflowCalls):
 
     @property
     def definitions(self) -> tuple[WorkflowDefinition, ...]:
+        """The definitions that it knows, in the order in which they were given."""
         return tuple(self._definitions.values())
 
     @property
@@ -239,7 +247,8 @@ class Engine(WorkflowCalls):
         """Add a definition, or replace one whose version is -1.
 
         Raises:
-            DefinitionError: it has problems, or one of its name may not be replaced.
+            DefinitionError: it has problems, does not fit the handlers of the running engine,
+                or one of its name may not be replaced.
         """
         loaded = self._definitions.acceptable(definition)
         if self.state is not EngineState.STOPPED:
@@ -279,6 +288,9 @@ class Engine(WorkflowCalls):
             role: Whose permissions the credentials should have: `worker`, `finalizer` for a
                 process that only finishes callbacks, or `doctor` for those who only look.
             processes: How many processes work at once, for the rates.
+
+        Raises:
+            UsageError: there is no such role, or *processes* is not positive.
         """
         return await self._assembly().diagnosed(self._backend, role=role, processes=processes)
 
@@ -293,6 +305,8 @@ class Engine(WorkflowCalls):
 
         Raises:
             EngineStateError: it is not stopped.
+            ConfigError: `max_concurrency` is less than there are tasks, a package that an option
+                needs is not installed, or the backend cannot be used as it is configured.
             DefinitionError: definitions do not fit the handlers, or what is deployed.
             NotFoundError: something is missing and `provision` is `check`.
         """
@@ -315,7 +329,10 @@ class Engine(WorkflowCalls):
         await self._lifecycle.stop(self.config.grace_seconds if grace is None else grace)
 
     async def closed(self) -> None:
-        """Wait until the engine has stopped; raises what it failed with."""
+        """Wait until the engine has stopped; raises what it failed with.
+
+        Returns at once where it is stopped.
+        """
         await self._lifecycle.closed()
 
     async def __aenter__(self) -> Self:
@@ -332,7 +349,12 @@ class Engine(WorkflowCalls):
             await self.stop()
 
     async def run_forever(self) -> None:
-        """Start, work until SIGINT or SIGTERM, stop; a second signal ends the grace."""
+        """Start, work until SIGINT or SIGTERM, stop; a second signal ends the grace.
+
+        Raises:
+            EngineStateError: it is not stopped.
+            Exception: whatever `start` raises, or the engine fails with.
+        """
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
             await self.start()
             life = self._lifecycle.require_life("run_forever()")

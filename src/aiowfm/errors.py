@@ -1,14 +1,16 @@
-"""Everything aiowfm raises.
+"""Everything aiowfm raises, but for the `TimeoutError` of `Engine.wait` and `wait_all`.
 
 AiowfmError
   UsageError                  the program is wrong: fix the code
-    ConfigError  HandlerTypeError (also TypeError)
+    ConfigError
       FileInUseError          .path
-    DuplicateTaskError (also ValueError)  EngineStateError (also RuntimeError)
+    HandlerTypeError (also TypeError)  DuplicateTaskError (also ValueError)
+    EngineStateError (also RuntimeError)
   DefinitionError             .problems
     DefinitionChangedError    .diff
   PayloadError
-    NotJsonError  PayloadTooLargeError
+    NotJsonError
+    PayloadTooLargeError      .size_bytes, .limit_bytes
   NotFoundError
     UnknownDefinitionError  WorkflowNotFoundError  UnknownTaskKeyError
   WorkflowExistsError
@@ -17,9 +19,9 @@ AiowfmError
   FinalizationConflictError   .key, .kind, .error
   InvalidLinkError            .has_expired
   BackendError                .operation, .code; __cause__ is the original
-    BackendUnavailableError
+    BackendUnavailableError   .may_have_arrived
     AccessDeniedError
-TaskError                     raised BY handlers, not by aiowfm
+TaskError                     .error, .cause; raised BY handlers, not by aiowfm
 """
 
 from __future__ import annotations

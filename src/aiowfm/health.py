@@ -35,7 +35,11 @@ class Check:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnosis:
-    """All that was looked at, in the order in which one would."""
+    """All that was looked at.
+
+    Attributes:
+        checks: In the order in which one would look.
+    """
 
     checks: tuple[Check, ...]
 

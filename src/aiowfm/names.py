@@ -18,7 +18,7 @@ ExecutionArn = NewType("ExecutionArn", str)
 ActivityArn = NewType("ActivityArn", str)
 
 MAX_NAME_LENGTH = 80  # characters; CreateStateMachine, CreateActivity, StartExecution
-RANDOM_SUFFIX_LENGTH = 8
+RANDOM_SUFFIX_LENGTH = 8  # characters
 SEPARATOR = "--"
 
 _FORBIDDEN = re.compile(r"[^0-9A-Za-z_.\-]")
@@ -113,6 +113,11 @@ def parse_workflow_id(text: str) -> WorkflowId | None:
 def sibling_arn(arn: str, kind: str, name: str) -> str:
     """The ARN of a *kind* named *name* in the region and account of *arn*."""
     return ":".join([*arn.split(":")[:5], kind, name])
+
+
+def unqualified(arn: str) -> StateMachineArn:
+    """The ARN of a state machine without the version or alias that may follow its name."""
+    return StateMachineArn(":".join(arn.split(":")[:7]))
 
 
 def last_part(arn: str) -> str:

@@ -33,8 +33,8 @@ from aiowfm.health import Check, Connection, QueueState
 from aiowfm.names import ActivityArn, ExecutionArn, StateMachineArn
 from aiowfm.waits import TaskToken as TaskToken
 
-MAX_ERROR_LENGTH = 256  # characters; SendTaskFailure.error
-MAX_CAUSE_LENGTH = 32_768  # characters; SendTaskFailure.cause
+MAX_ERROR_LENGTH = 256  # characters; SendTaskFailure, member `error`
+MAX_CAUSE_LENGTH = 32_768  # characters; SendTaskFailure, member `cause`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

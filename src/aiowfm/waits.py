@@ -15,6 +15,7 @@ from typing import NamedTuple, NewType
 TaskToken = NewType("TaskToken", str)
 
 MAX_KEY_BYTES = 2_048  # of a partition key; DynamoDB
+TASK_ID_LENGTH = 12  # characters of a token's hash, by which logs name a task
 
 
 class WaitStatus(StrEnum):
@@ -69,7 +70,7 @@ class Acceptance:
         kind: `success` or `failure`.
         digest: The same for the same result.
         error: The error name of a failure.
-        at: Seconds since the epoch.
+        at: When it was accepted, in seconds since the epoch.
         was_early: It came before any task, and is for whichever waits first.
         may_have_arrived: Somebody may have delivered it already.
         delivery: What became of it.
@@ -82,6 +83,11 @@ class Acceptance:
     was_early: bool = False
     may_have_arrived: bool = False
     delivery: Delivery | None = None
+
+    @property
+    def accepted_at(self) -> datetime:
+        """When it was accepted, as callback tasks tell times."""
+        return datetime.fromtimestamp(self.at, UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -150,7 +150,7 @@ async def test_a_queue_of_another_make_is_used_and_that_is_logged(
     await account.storage.create({})
     assert (await account.attributes(account.name))["VisibilityTimeout"] == "31"
     logged = [record.getMessage() for record in caplog.records]
-    start = f"Queue {account.name} is used with"
+    start = f"queue {account.name} is used with"
     assert f"{start} VisibilityTimeout 31; it would have been made with 60" in logged
 
 
@@ -383,7 +383,7 @@ async def test_backups_that_are_never_ready_hold_up_nothing(
     made.answers["DescribeContinuousBackups"] = [backups("DISABLED")]
     made.answers["UpdateContinuousBackups"] = [refusal("ContinuousBackupsUnavailableException")]
     await scripted.create({})
-    assert "Table app-callbacks has no point-in-time recovery yet" in caplog.text
+    assert "table app-callbacks has no point-in-time recovery yet" in caplog.text
 
 
 @pytest.mark.parametrize("code", ["UnknownOperationException", "AccessDeniedException"])
@@ -392,7 +392,7 @@ async def test_no_backups_are_no_fault(
 ) -> None:
     made.answers["DescribeContinuousBackups"] = [refusal(code)]
     await scripted.create({})
-    assert "Table app-callbacks has no point-in-time recovery" in caplog.text
+    assert "table app-callbacks has no point-in-time recovery" in caplog.text
 
 
 async def test_a_fault_of_either_is_one_plain_error(made: Stub, scripted: CallbackStorage) -> None:

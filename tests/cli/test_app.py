@@ -181,7 +181,7 @@ def test_a_file_of_another_kind_is_refused_in_a_line(tmp_path: Path) -> None:
     for command in (["serve", "--port", "0", "--db"], ["vacuum"]):
         done = CliRunner().invoke(app, [*command, str(path)])
         assert done.exit_code == 1
-        assert done.output == f"aiowfm: {path}: it is not a SQLite file\n"
+        assert done.output == f"aiowfm: {path}: it is not a SQLite file: give another path\n"
 
 
 def test_a_damaged_file_is_refused_in_a_line(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import anyio
 import boto3
 import pytest
 
-from aiowfm import Engine, LocalBackend
+from aiowfm import Engine, LocalBackend, UsageError
 from aiowfm.health import Check, Diagnosis, Health
 from tests.aws.stub import FAILURE, OK, Answer, Fault, Stub, refusal, stub
 from tests.cli.examined_program import definitions
@@ -50,6 +50,14 @@ def by_subject(diagnosis: Diagnosis) -> dict[str, Check]:
 
 def problems(diagnosis: Diagnosis) -> set[str]:
     return {each.subject for each in diagnosis if each.health is Health.PROBLEM}
+
+
+async def test_a_role_or_a_number_of_processes_that_cannot_be_is_refused() -> None:
+    engine = engine_of(LocalBackend())
+    with pytest.raises(UsageError, match="role='owner': it must be one of 'worker', 'finalizer'"):
+        await engine.diagnose(role="owner")  # type: ignore[arg-type]  # that is the point
+    with pytest.raises(UsageError, match="processes=0: it must be at least 1"):
+        await engine.diagnose(processes=0)
 
 
 async def test_what_is_deployed_is_well_and_stays_as_it_is(place: Place, environment: str) -> None:

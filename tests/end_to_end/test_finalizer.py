@@ -84,6 +84,7 @@ async def test_the_result_that_was_accepted_can_be_read(make_engine: MakeEngine)
         assert task is not None
         assert task.acceptance is not None
         assert (task.status, task.acceptance.delivery) == ("DONE", "DELIVERED")
+        assert task.acceptance.accepted_at >= task.waiting_since
 
 
 async def test_heartbeats_keep_a_callback_alive_while_somebody_works_on_it(
@@ -145,6 +146,8 @@ async def test_pending_callbacks_are_listed_as_they_came_to_wait(make_engine: Ma
         for number in range(3):
             await started(engine, f"o-{number}")
         listed = [task async for task in engine.finalizer.pending(2)]
+        with pytest.raises(UsageError, match="limit=-1: it must not be negative"):
+            await anext(engine.finalizer.pending(-1))
         assert [task.key for task in listed] == ["o-0", "o-1"]
         assert all(task.expires_at is not None for task in listed)
         assert [task.message for task in listed] == [{"amount": 1}] * 2

@@ -263,10 +263,12 @@ async def test_deeply_nested_json_passes_through(service: Service) -> None:
 
 
 def test_a_local_backend_refuses_what_it_cannot_be() -> None:
-    with pytest.raises(ConfigError, match="none of 'none', 'commit', 'fsync'"):
+    with pytest.raises(ConfigError, match="give one of 'none', 'commit', 'fsync'"):
         LocalBackend("orders.db", durability="maybe")  # type: ignore[arg-type]  # that is the point
-    with pytest.raises(ConfigError, match="not 12 digits"):
+    with pytest.raises(ConfigError, match="give 12 digits as text"):
         LocalBackend(account_id="1")
+    with pytest.raises(ConfigError, match="give 12 digits as text"):
+        LocalBackend(account_id=123456789012)  # type: ignore[arg-type]  # as YAML reads it
 
 
 async def test_a_local_backend_belongs_to_one_loop_at_a_time() -> None:

@@ -70,7 +70,7 @@ async def test_a_token_that_is_dead_is_reported_once_and_warned_of(
     await Reporter(reports, defaultdict(Tally)).report(context("t"), SUCCEEDED)
     assert (reports.tried, reports.taken) == (1, [])
     assert [(record.levelno, record.message) for record in caplog.records] == [
-        (logging.WARNING, "task was cancelled or timed out before its result came")
+        (logging.WARNING, "task charge was cancelled or timed out before its result came")
     ]
 
 
@@ -84,7 +84,10 @@ async def test_a_token_that_is_dead_after_a_refusal_is_too_late(
     reports.faults.extend([refusal] * 2)
     reports.dead["t"] = EXPIRED
     await Reporter(reports, tallies).report(context("t"), SUCCEEDED)
-    assert caplog.records[-1].message == "task was cancelled or timed out before its result came"
+    assert (
+        caplog.records[-1].message
+        == "task charge was cancelled or timed out before its result came"
+    )
     assert tallies == {"charge": Tally(unwanted=1, reports_retried=2)}
 
 
@@ -124,7 +127,10 @@ async def test_a_token_that_is_dead_after_a_fault_means_that_the_report_had_arri
     reports.dead["t"] = EXPIRED
     await Reporter(reports, defaultdict(Tally)).report(context("t"), SUCCEEDED)
     last = caplog.records[-1]
-    assert (last.levelno, last.message) == (logging.INFO, "task was probably reported before")
+    assert (last.levelno, last.message) == (
+        logging.INFO,
+        "task charge was probably reported before",
+    )
 
 
 async def test_a_result_that_is_refused_fails_the_task() -> None:

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from aiowfm.asl.paths import Entropy, Scope
 from aiowfm.asl.payload import JsonValue, dump, parse
 
-MAX_DATA_CHARACTERS = 10_000  # to encode, decode or hash
-MAX_RANGE_ITEMS = 1000
+MAX_DATA_CHARACTERS = 10_000  # States.Base64Encode, Base64Decode, Hash
+MAX_RANGE_ITEMS = 1_000  # States.ArrayRange
 INTEGERS = range(-(2**31), 2**31)  # what MathAdd adds
 
 _ALGORITHMS = {

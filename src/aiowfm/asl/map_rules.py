@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator
 from aiowfm.asl.findings import DUPLICATE_LABEL, LABEL, NO_EFFECT, Finding, Pointer
 from aiowfm.asl.places import Place, as_dict
 
-MAX_LABEL_LENGTH = 40
+MAX_LABEL_LENGTH = 40  # characters; developer guide, "Using Map state in Distributed mode": Label
 MAX_ITEMS = 100_000_000  # ReaderConfig.MaxItems
-# What names of activities, executions and labels of Maps may not contain.
+# What labels of Maps and names (CreateActivity, member `name`) may not contain.
 FORBIDDEN_IN_NAMES = re.compile(
     r"[\s<>{}\[\]?*\"#%\\^|~`$&,;:/\x00-\x1f\x7f-\x9f\ufffe\uffff\ud800-\udfff]"
 )

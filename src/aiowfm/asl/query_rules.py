@@ -116,9 +116,6 @@ def query_problems(place: Place) -> Iterator[Finding]:
         yield from _numbers(place)
 
 
-# --- fields of the other language ----------------------------------------------------
-
-
 def query_warnings(place: Place) -> Iterator[Finding]:
     """Calls of functions that do not exist, which AWS notices when they are made."""
     for pointer, text, _ in _texts(place):
@@ -135,6 +132,9 @@ def query_warnings(place: Place) -> Iterator[Finding]:
                 hint = "; Step Functions leaves it out of JSONata"
             message = f"{label(pointer)} calls ${name}, and there is no such function{hint}"
             yield place.finding(message, *pointer, severity="warning", code=UNKNOWN_FUNCTION)
+
+
+# Fields of the other language.
 
 
 def _foreign_fields(place: Place) -> Iterator[Finding]:
@@ -187,7 +187,7 @@ def _numbers(place: Place) -> Iterator[Finding]:
                 )
 
 
-# --- JSONata -------------------------------------------------------------------------
+# JSONata.
 
 
 def _expressions(place: Place) -> Iterator[Finding]:

@@ -180,7 +180,7 @@ def reachable(states: Mapping[str, dict[str, Any]], start: str) -> set[str]:
     return found
 
 
-# --- scopes --------------------------------------------------------------------------
+# Scopes.
 
 
 def _scope_problems(scope: Scope, every_name: Collection[str]) -> Iterator[Finding]:

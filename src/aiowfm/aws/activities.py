@@ -11,7 +11,7 @@ from aiowfm.errors import BackendError, NotFoundError
 from aiowfm.names import ActivityArn
 from aiowfm.ports import ActivityTask, TaskToken
 
-logger = logging.getLogger("aiowfm.aws")
+log = logging.getLogger("aiowfm.aws")
 
 
 class AwsTaskSource:
@@ -77,7 +77,7 @@ class AwsActivities:
             if exc.code != "ActivityAlreadyExists":
                 raise
             return await self.arn(name)
-        logger.info("Created or found activity %s", name, extra={"activity": name})
+        log.info("created or found activity %s", name)
         return arn
 
     async def find(self, name: str) -> ActivityArn | None:

@@ -10,7 +10,7 @@ import anyio
 from aiowfm import names
 from aiowfm.errors import BackendError, ConfigError
 
-logger = logging.getLogger("aiowfm.aws")
+log = logging.getLogger("aiowfm.aws")
 
 _PARTITIONS = {
     "cn-": "aws-cn",
@@ -66,7 +66,7 @@ class Arns:
             )
         if self._model is None:
             self._model = arn
-            logger.info("Using AWS account %s", account_id)
+            log.info("using AWS account %s", account_id)
 
     async def make(self, kind: str, name: str) -> str:
         """The ARN of the *kind* (as ARNs spell it) named *name*."""

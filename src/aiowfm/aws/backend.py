@@ -33,19 +33,6 @@ class AwsBackend:
     Credentials are found as botocore finds them, or come with *session*. They,
     task tokens and payloads are never logged here; botocore's own loggers show
     whole requests at level DEBUG, so leave those above it in production.
-
-    Args:
-        region: As in `eu-central-1`.
-        role_arn: The IAM role that state machines run as.
-        account_id: Twelve digits; left out, it is learnt from the first ARN that AWS
-            gives, or asked of STS.
-        session: Any object with aioboto3's `client(...)`; None: a new `aioboto3.Session`
-            each time the backend opens.
-        endpoint_url: Another address than AWS's own: one for all services, or one by
-            service (`stepfunctions`, `sqs`, `dynamodb`, `sts`).
-
-    Raises:
-        ConfigError: naming the argument that is not usable.
     """
 
     def __init__(
@@ -57,6 +44,21 @@ class AwsBackend:
         session: ClientSession | None = None,
         endpoint_url: str | Mapping[str, str] | None = None,
     ) -> None:
+        """Make a backend; nothing is connected yet.
+
+        Args:
+            region: As in `eu-central-1`.
+            role_arn: The IAM role that state machines run as.
+            account_id: Part of the ARNs, 12 digits; None: it is learnt from the first ARN
+                that AWS gives, or asked of STS.
+            session: Any object with aioboto3's `client(...)`; None: a new `aioboto3.Session`
+                each time the backend opens.
+            endpoint_url: Another address than AWS's own: one for all services, or one by
+                service (`stepfunctions`, `sqs`, `dynamodb`, `sts`).
+
+        Raises:
+            ConfigError: naming the argument that is not usable.
+        """
         if not isinstance(region, str) or not _REGION.fullmatch(region):
             raise ConfigError(f"region: give an AWS region like 'eu-central-1', not {region!r}")
         if (
@@ -88,10 +90,12 @@ class AwsBackend:
 
     @property
     def region(self) -> str:
+        """As it was given."""
         return self._region
 
     @property
     def role_arn(self) -> str:
+        """As it was given."""
         return self._role_arn
 
     @property

@@ -13,7 +13,7 @@ from aiowfm.errors import AccessDeniedError, BackendError, NotFoundError
 from aiowfm.names import dead_letters_name
 from aiowfm.ports import MAX_RECEIVES, RECEIVE_SECONDS, VISIBILITY_SECONDS
 
-logger = logging.getLogger("aiowfm.aws")
+log = logging.getLogger("aiowfm.aws")
 
 RETENTION_SECONDS = 1_209_600  # 14 days, the longest that SQS keeps a message
 
@@ -102,7 +102,7 @@ async def _queue(
     url = await until("CreateQueue", f"queue {name}", find_or_create)
     present = await until("GetQueueAttributes", f"queue {name}", describe)
     for difference in differences(attributes, present):
-        logger.warning("Queue %s is used with %s", name, difference)
+        log.warning("queue %s is used with %s", name, difference)
     return url, present
 
 
@@ -120,11 +120,11 @@ async def _create(
     except BackendError as exc:
         code = exc.code.rpartition(".")[2]
         if code == _WAS_DELETED:
-            logger.info("Waiting for the name of queue %s, which was deleted a moment ago", name)
+            log.info("waiting for the name of queue %s, which was deleted a moment ago", name)
         elif code not in _EXISTS:
             raise
         return None
-    logger.info("Created or found queue %s", name)
+    log.info("created or found queue %s", name)
     return url
 
 
@@ -143,7 +143,7 @@ async def _buries(client: Any, url: str) -> bool:
     try:
         attributes = await _attributes(client, url)
     except AccessDeniedError as exc:
-        logger.info("The redrive policy of %s was not looked at: %s", url, exc)
+        log.info("the redrive policy of %s was not looked at: %s", url, exc)
         return True
     return attributes is not None and _redrive(attributes.get("RedrivePolicy", ""))[0] is not None
 
@@ -153,9 +153,9 @@ async def _set_redrive(client: Any, url: str, policy: str) -> None:
         with translated("SetQueueAttributes"):
             await client.set_queue_attributes(QueueUrl=url, Attributes={"RedrivePolicy": policy})
     except AccessDeniedError as exc:
-        logger.warning("Queue %s keeps what nobody can use: %s", url, exc)
+        log.warning("queue %s keeps what nobody can use: %s", url, exc)
         return
-    logger.info("Set the redrive policy of queue %s", url)
+    log.info("set the redrive policy of queue %s", url)
 
 
 def _agrees(attribute: str, wanted: str, present: Mapping[str, str]) -> bool:

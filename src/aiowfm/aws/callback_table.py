@@ -14,7 +14,7 @@ from aiowfm.aws.provisioning import NotReadyError, until
 from aiowfm.aws.token_items import LISTED
 from aiowfm.errors import AccessDeniedError, BackendError, ConfigError, NotFoundError
 
-logger = logging.getLogger("aiowfm.aws")
+log = logging.getLogger("aiowfm.aws")
 
 TTL_ATTRIBUTE = "expires_at"
 KEYS = ("task_key", "part")
@@ -109,7 +109,7 @@ async def _create(client: Any, name: str, tags: Mapping[str, str]) -> Any:
         if exc.code != "ResourceInUseException":
             raise
         return None
-    logger.info("Created table %s", name)
+    log.info("created table %s", name)
     return table
 
 
@@ -202,13 +202,13 @@ async def _enable_recovery(client: Any, name: str) -> None:
                 return None  # of a table that was just made
             if exc.code not in _UNKNOWN and not isinstance(exc, AccessDeniedError):
                 raise
-            logger.warning("Table %s has no point-in-time recovery: %s", name, exc)
+            log.warning("table %s has no point-in-time recovery: %s", name, exc)
         return True
 
     try:
         await until("UpdateContinuousBackups", f"point-in-time recovery of table {name}", enable)
     except NotReadyError as exc:
-        logger.warning("Table %s has no point-in-time recovery yet: %s", name, exc)
+        log.warning("table %s has no point-in-time recovery yet: %s", name, exc)
 
 
 async def _has_recovery(client: Any, name: str) -> bool:

@@ -14,7 +14,7 @@ from aiowfm.aws.queues import SqsQueue
 from aiowfm.aws.token_store import DynamoTokenStore
 from aiowfm.errors import AccessDeniedError
 
-logger = logging.getLogger("aiowfm.aws")
+log = logging.getLogger("aiowfm.aws")
 
 
 class AwsCallbackStorage:
@@ -44,7 +44,7 @@ class AwsCallbackStorage:
                 self._url = await find_queue(client, self._name)
             except AccessDeniedError as exc:
                 self._url = await self._likely_url()
-                logger.info("Taking %s for the URL of the queue: %s", self._url, exc)
+                log.info("taking %s for the URL of the queue: %s", self._url, exc)
         return self._url or await self._likely_url()
 
     async def create(self, tags: Mapping[str, str]) -> None:

@@ -31,7 +31,7 @@ from aiowfm.aws.executions import AwsExecutions
 from aiowfm.aws.machine_versions import AwsMachineVersions
 from aiowfm.aws.state_machines import AwsStateMachines
 
-logger = logging.getLogger("aiowfm.aws")
+log = logging.getLogger("aiowfm.aws")
 
 CONNECT_TIMEOUT_SECONDS = 10
 POLL_TIMEOUT_SECONDS = 70  # GetActivityTask holds for 60; its page asks for 65 at least
@@ -103,7 +103,7 @@ async def connected(
 
         polls = await opened("stepfunctions", poll_config(max_polls))
         control = await opened("stepfunctions", control_config())
-        logger.info("Connected to Step Functions in %s", region)
+        log.info("connected to Step Functions in %s", region)
         arns = Arns(region=region, account_id=account_id, ask_account_id=ask_account_id)
         callbacks = CallbackClients(
             receives=LazyClient(partial(opened, "sqs", receive_config())),

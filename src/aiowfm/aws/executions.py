@@ -20,10 +20,10 @@ from aiowfm.executions import Execution, ExecutionEvent, ExecutionStatus
 from aiowfm.names import ExecutionArn, StateMachineArn
 from aiowfm.ports import MAX_CAUSE_LENGTH
 
-logger = logging.getLogger("aiowfm.aws")
+log = logging.getLogger("aiowfm.aws")
 
-PAGE_SIZE = 100
-MOST_LOOKS = 10  # after a redrive, until it is seen
+PAGE_SIZE = 100  # executions; listings are read no further than they are taken
+MAX_LOOKS = 10  # after a redrive, until it is seen
 
 
 class AwsExecutions:
@@ -64,7 +64,7 @@ class AwsExecutions:
             try:
                 execution = await self.describe(arn)
             except BackendUnavailableError as exc:
-                logger.warning("Still waiting for %s: %s", arn, exc, extra={"execution": arn})
+                log.warning("still waiting for %s: %s", arn, exc, extra={"execution": arn})
             else:
                 if execution.status.is_final:
                     return execution
@@ -87,7 +87,7 @@ class AwsExecutions:
             answer = await self._client.redrive_execution(executionArn=arn)
             begun_at = answer["redriveDate"]
         # Answers may be some moments old: whoever waits for its end must not see the last one.
-        for delay_seconds in islice(delays(random.random), MOST_LOOKS):
+        for delay_seconds in islice(delays(random.random), MAX_LOOKS):
             with translated("DescribeExecution"):
                 shown = await self._client.describe_execution(executionArn=arn)
             if shown.get("redriveDate", begun_at) >= begun_at and shown.get("redriveCount", 1):

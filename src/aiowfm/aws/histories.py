@@ -16,10 +16,10 @@ from aiowfm.errors import BackendUnavailableError
 from aiowfm.executions import ENDINGS, ExecutionEvent
 from aiowfm.names import ExecutionArn
 
-logger = logging.getLogger("aiowfm.aws")
+log = logging.getLogger("aiowfm.aws")
 
-PAGE_SIZE = 1000  # the most there can be
-NEWS_PAGE_SIZE = 100
+PAGE_SIZE = 1_000  # events; GetExecutionHistory, member `maxResults`
+NEWS_PAGE_SIZE = 100  # events; mostly there are few
 
 
 async def events(client: Any, arn: ExecutionArn) -> AsyncIterator[ExecutionEvent]:
@@ -53,7 +53,7 @@ async def followed(client: Any, arn: ExecutionArn) -> AsyncIterator[ExecutionEve
         try:
             news = await _newer(client, arn, 0 if last is None else last.id)
         except BackendUnavailableError as exc:
-            logger.warning("Still following %s: %s", arn, exc, extra={"execution": arn})
+            log.warning("still following %s: %s", arn, exc, extra={"execution": arn})
             continue
         if news:
             waits = delays(random.random)

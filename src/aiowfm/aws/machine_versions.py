@@ -9,11 +9,10 @@ from typing import Any
 from aiowfm.aws.errors import translated
 from aiowfm.aws.instants import instant
 from aiowfm.aws.pages import pages
-from aiowfm.aws.state_machines import unqualified
-from aiowfm.names import StateMachineArn
+from aiowfm.names import StateMachineArn, unqualified
 from aiowfm.ports import MachineVersion
 
-logger = logging.getLogger("aiowfm.aws")
+log = logging.getLogger("aiowfm.aws")
 
 PAGE_SIZE = 1_000  # as many as a state machine may have
 
@@ -62,4 +61,4 @@ class AwsMachineVersions:
     async def delete(self, version: StateMachineArn) -> None:
         with translated("DeleteStateMachineVersion"):
             await self._client.delete_state_machine_version(stateMachineVersionArn=version)
-        logger.info("Deleted %s", version)
+        log.info("deleted %s", version)

@@ -11,10 +11,10 @@ from aiowfm.aws.arns import Arns
 from aiowfm.aws.errors import translated
 from aiowfm.aws.pages import pages
 from aiowfm.errors import BackendError, BackendUnavailableError, NotFoundError
-from aiowfm.names import StateMachineArn
+from aiowfm.names import StateMachineArn, unqualified
 from aiowfm.ports import StateMachine
 
-logger = logging.getLogger("aiowfm.aws")
+log = logging.getLogger("aiowfm.aws")
 
 
 class AwsStateMachines:
@@ -72,7 +72,7 @@ class AwsStateMachines:
             return await self._existing(
                 name, definition, publish=publish, description=description, refusal=exc
             )
-        logger.info("Created or found state machine %s", name)
+        log.info("created or found state machine %s", name)
         return StateMachineArn(version)
 
     async def update(
@@ -98,7 +98,7 @@ class AwsStateMachines:
         changed = {key: value for key, value in tags.items() if present.get(key) != value}
         if changed:
             await self.tag(arn, changed)
-        logger.info("Published %s", version)
+        log.info("published %s", version)
         return version
 
     async def set_role(self, arn: StateMachineArn) -> None:
@@ -106,7 +106,7 @@ class AwsStateMachines:
             await self._client.update_state_machine(
                 stateMachineArn=unqualified(arn), roleArn=self._role_arn
             )
-        logger.info("Set the role of %s to %s", arn, self._role_arn)
+        log.info("set the role of %s to %s", arn, self._role_arn)
 
     async def tag(self, arn: StateMachineArn, tags: Mapping[str, str]) -> None:
         with translated("TagResource"):
@@ -164,8 +164,3 @@ def _tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
 
 def _described(description: str) -> dict[str, str]:
     return {"versionDescription": description} if description else {}
-
-
-def unqualified(arn: StateMachineArn) -> StateMachineArn:
-    """*arn* without the version that may follow the name."""
-    return StateMachineArn(":".join(arn.split(":")[:7]))

@@ -32,7 +32,7 @@ from aiowfm.errors import BackendError, BackendUnavailableError
 from aiowfm.ports import MAX_DUE
 from aiowfm.waits import Wait
 
-logger = logging.getLogger("aiowfm.aws")
+log = logging.getLogger("aiowfm.aws")
 
 PAGE_SIZE = 25  # items; each may have 32 KiB, and one page of each shard is held
 
@@ -47,7 +47,7 @@ _CONDITION_FAILED = frozenset(
 
 
 _CONFLICT = frozenset({"TransactionConflict", "TransactionConflictException"})
-MOST_CONFLICTS = 5  # one after the other
+MAX_CONFLICTS = 5  # one after the other
 CONFLICT_PAUSE_SECONDS = 0.1
 
 
@@ -128,7 +128,7 @@ class DynamoTokenStore:
 
     async def _put_at_last(self, old: Wait | None, new: Wait, result: str | None) -> None:
         """As `_put`; the client does not repeat what met another write of the same key."""
-        for _ in range(MOST_CONFLICTS):
+        for _ in range(MAX_CONFLICTS):
             try:
                 return await self._put(old, new, result)
             except BackendUnavailableError as exc:
@@ -166,7 +166,7 @@ class DynamoTokenStore:
                 try:
                     wait = wait_of(item)
                 except (BackendError, LookupError, ValueError) as exc:
-                    logger.warning("An item of table %s is passed over: %r", self._table, exc)
+                    log.warning("an item of table %s is passed over: %r", self._table, exc)
                 else:
                     yield wait
             if not page.get("LastEvaluatedKey"):

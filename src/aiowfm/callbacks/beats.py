@@ -64,7 +64,7 @@ class Beats:
                     return
                 await self._beat()
         except Exception:
-            log.exception("heartbeats for a callback broke")
+            log.exception("heartbeats for callback %r broke", self._key)
 
     async def _pause(self) -> float:
         try:
@@ -83,7 +83,8 @@ class Beats:
                 self._work.cancel()
             self.end()
         except AiowfmError as exc:
-            log.warning("a heartbeat for a callback failed: %s", exc)  # the next may be in time
+            # The next may be in time.
+            log.warning("a heartbeat for callback %r failed: %s", self._key, exc)
 
     async def _has_result(self) -> bool:
         """Whether a result was accepted, perhaps given by the work itself."""

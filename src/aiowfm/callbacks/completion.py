@@ -115,7 +115,9 @@ class Completion:
         held = transitions.held(wait, now, may_have_arrived=True)
         if not await self._tokens.replace(wait, held):
             return None
-        log.warning("taking over the delivery of a result", extra=facts_of(wait))
+        log.warning(
+            "taking over the delivery of the result of callback %r", wait.key, extra=facts_of(wait)
+        )
         return held
 
     async def see_to(self, wait: Wait) -> None:
@@ -128,10 +130,18 @@ class Completion:
         """Tell of an accepted result, if *wait* has one, after which something else is kept."""
         if wait.status is WaitStatus.COMPLETING and not transitions.is_due(wait, now):
             # Whoever delivers it knows more, if he lives.
-            log.warning("a task has a successor; its result may be lost", extra=facts_of(wait))
+            log.warning(
+                "callback %r has a successor; its result may be lost",
+                wait.key,
+                extra=facts_of(wait),
+            )
         elif wait.status in (WaitStatus.COMPLETING, WaitStatus.EARLY):
             self._tally.expired += 1
-            log.warning("a result is lost: the task it was for is over", extra=facts_of(wait))
+            log.warning(
+                "the result of callback %r is lost: its task is over",
+                wait.key,
+                extra=facts_of(wait),
+            )
 
     # Signs of life.
 

@@ -23,13 +23,13 @@ from aiowfm.ports import (
     TaskReporter,
 )
 from aiowfm.tasks.outcomes import CALLBACK_FAILED, DUPLICATE_TASK_KEY, failed
-from aiowfm.waits import TaskToken
+from aiowfm.waits import TASK_ID_LENGTH, TaskToken, token_hash
 
 log = logging.getLogger("aiowfm.callbacks")
 
-MOST_LOOPS = 4
+MAX_LOOPS = 4  # each with one receive that is open
 LONGEST_PAUSE_SECONDS = 900.0  # of a message that is given back
-BUSY_MARGIN_SECONDS = 1.0
+BUSY_MARGIN_SECONDS = 1.0  # after the lease of the one who delivers has run out
 # What is wrong with what is kept under one key, and says nothing of others.
 _OF_ONE_KEY = frozenset({"UnknownLayout", "UnreadableItem"})
 
@@ -88,7 +88,7 @@ class Consumer:
                 backoff.reset()
                 if not messages and self._loops > 1:
                     return
-                if len(messages) == MAX_MESSAGES and self._loops < MOST_LOOPS:
+                if len(messages) == MAX_MESSAGES and self._loops < MAX_LOOPS:
                     self._start(group)
                 if messages:
                     self._tally.received += len(messages)
@@ -139,14 +139,14 @@ class Consumer:
             pause = max(exc.seconds + BUSY_MARGIN_SECONDS, _pause_of(message))
             await self._again(message, pause, "its key was never free", batch)
         except AiowfmError as exc:
-            log.warning("a callback could not be kept: %s", exc, extra=facts)
+            log.warning("message %s could not be kept: %s", message.id, exc, extra=facts)
             if isinstance(exc, BackendError) and exc.code in _OF_ONE_KEY:
                 await self._again(message, _pause_of(message), str(exc), batch)
             else:
                 batch.held.append(message)
         except Exception:
             # A defect of ours, which must not end the others.
-            log.exception("a callback could not be kept", extra=facts)
+            log.exception("message %s could not be kept", message.id, extra=facts)
             why = "it could not be kept; the log of the worker says why"
             await self._again(message, _pause_of(message), why, batch)
 
@@ -156,7 +156,9 @@ class Consumer:
         except UnreadableMessageError as exc:
             self._tally.unreadable += message.receive_count == 1
             facts = {"message_id": message.id}
-            log.error("a message is left for the dead-letter queue: %s", exc, extra=facts)
+            log.error(
+                "message %s is left for the dead-letter queue: %s", message.id, exc, extra=facts
+            )
             return
         except UnusableMessageError as exc:
             await self._reject(exc.token, CALLBACK_FAILED, str(exc))
@@ -178,10 +180,17 @@ class Consumer:
             token = read(message.body).token
             await self._reject(token, CALLBACK_FAILED, f"received {MAX_RECEIVES} times: {why}")
         except AiowfmError as exc:
-            log.warning("a task could not be failed, which is tried again: %s", exc)
+            log.warning(
+                "the task of message %s could not be failed, which is tried again: %s",
+                message.id,
+                exc,
+                extra={"message_id": message.id},
+            )
             batch.held.append(message)
         except Exception:
-            log.exception("a message becomes a dead letter", extra={"message_id": message.id})
+            log.exception(
+                "message %s becomes a dead letter", message.id, extra={"message_id": message.id}
+            )
         else:
             batch.done.append(message)
 
@@ -193,7 +202,8 @@ class Consumer:
         except TaskTokenExpiredError:
             return  # nobody waits for it any more
         self._tally.rejected += 1
-        log.warning("failed a callback task: %s", error)
+        facts = {"task_id": token_hash(token)[:TASK_ID_LENGTH]}
+        log.warning("failed a callback task: %s", error, extra=facts)
 
     async def _give_back(self, batch: _Batch) -> None:
         if batch.done:

@@ -28,7 +28,7 @@ from aiowfm.errors import (
 )
 from aiowfm.ports import TaskReporter, TokenStore
 from aiowfm.tasks.outcomes import Outcome, Succeeded
-from aiowfm.waits import Delivery, Wait
+from aiowfm.waits import TASK_ID_LENGTH, Delivery, Wait
 
 log = logging.getLogger("aiowfm.callbacks")
 
@@ -105,7 +105,9 @@ class Deliveries:
         except Exception as exc:
             # When the lease has run out, another tries. A defect of ours must not end the others.
             if not isinstance(exc, AiowfmError):
-                log.exception("a delivery failed", extra=facts_of(wait))
+                log.exception(
+                    "delivering the result of callback %r broke", wait.key, extra=facts_of(wait)
+                )
             settling.fail(exc)
         finally:
             settling.fail(_stopped(wait))
@@ -130,7 +132,11 @@ class Deliveries:
                 if not attempt.cancelled_caught:
                     return await self._taken(settling, wait)
                 may_have_arrived = True
-                log.warning("delivering a result failed: no answer", extra=facts_of(wait))
+                log.warning(
+                    "delivering the result of callback %r failed: no answer",
+                    wait.key,
+                    extra=facts_of(wait),
+                )
             except TaskTokenExpiredError:
                 return await self._dead(settling, wait, may_have_arrived)
             except AccessDeniedError:
@@ -141,7 +147,12 @@ class Deliveries:
                 if isinstance(exc, BackendError) and exc.code in _REFUSED:
                     await self._refused(wait)
                     raise
-                log.warning("delivering a result failed: %s", exc, extra=facts_of(wait))
+                log.warning(
+                    "delivering the result of callback %r failed: %s",
+                    wait.key,
+                    exc,
+                    extra=facts_of(wait),
+                )
                 if isinstance(exc, BackendUnavailableError):
                     may_have_arrived = may_have_arrived or exc.may_have_arrived
             await anyio.sleep(backoff.next_delay())
@@ -166,7 +177,11 @@ class Deliveries:
 
     async def _dead(self, settling: _Settling, wait: Wait, may_have_arrived: bool) -> None:
         if may_have_arrived:
-            log.warning("a result was probably delivered before", extra=facts_of(wait))
+            log.info(
+                "the result of callback %r was probably delivered before",
+                wait.key,
+                extra=facts_of(wait),
+            )
             self._tally.probably_delivered += 1
             after = transitions.done(wait, Delivery.PROBABLY_DELIVERED, self._now())
             answer = Finalization.PROBABLY_DELIVERED
@@ -175,7 +190,9 @@ class Deliveries:
             settling.succeed(Finalization.ALREADY_FINALIZED)
         else:
             log.warning(
-                "a task was over before its result could be delivered", extra=facts_of(wait)
+                "callback %r was over before its result could be delivered",
+                wait.key,
+                extra=facts_of(wait),
             )
             self._tally.expired += 1
             after = transitions.expired(wait, self._now())
@@ -183,7 +200,11 @@ class Deliveries:
 
     async def _refused(self, wait: Wait) -> None:
         """The task waits on, for another result."""
-        log.error("Step Functions refused a result, which is dropped", extra=facts_of(wait))
+        log.error(
+            "Step Functions refused the result of callback %r, which is dropped",
+            wait.key,
+            extra=facts_of(wait),
+        )
         self._tally.expired += 1
         await self._note(wait, transitions.reopened(wait, self._now()))
 
@@ -202,7 +223,12 @@ class Deliveries:
         try:
             await self._tokens.replace(wait, after)
         except AiowfmError as exc:
-            log.warning("what became of a result was not kept: %s", exc, extra=facts_of(wait))
+            log.warning(
+                "what became of the result of callback %r was not kept: %s",
+                wait.key,
+                exc,
+                extra=facts_of(wait),
+            )
             return False
         return True
 
@@ -218,7 +244,12 @@ class Deliveries:
         try:
             return held if await self._tokens.replace(wait, held) else None
         except AiowfmError as exc:
-            log.warning("the lease could not be renewed: %s", exc, extra=facts_of(wait))
+            log.warning(
+                "the lease on the result of callback %r could not be renewed: %s",
+                wait.key,
+                exc,
+                extra=facts_of(wait),
+            )
             return wait
 
     async def _is_taken_over(self, wait: Wait) -> bool:
@@ -226,7 +257,12 @@ class Deliveries:
         try:
             kept = await self._tokens.find(wait.key)
         except AiowfmError as exc:
-            log.warning("who delivers a result is not known: %s", exc, extra=facts_of(wait))
+            log.warning(
+                "who delivers the result of callback %r is not known: %s",
+                wait.key,
+                exc,
+                extra=facts_of(wait),
+            )
             return transitions.is_due(wait, self._now())
         return kept is None or kept.revision != wait.revision
 
@@ -250,7 +286,7 @@ def facts_of(wait: Wait) -> dict[str, object]:
     """What identifies *wait* in a log record (`extra`)."""
     return {
         "execution": None if wait.owner is None else wait.owner.execution,
-        "task_id": wait.token_hash[:12],
+        "task_id": wait.token_hash[:TASK_ID_LENGTH],
         "attempt": None if wait.fence is None else wait.fence.attempt,
     }
 

@@ -65,7 +65,8 @@ class CallbackLink:
 class Finalizer:
     """Finishes callback tasks from anywhere in the program, in any process of it.
 
-    The engine must be running, with or without a worker.
+    The engine must be running, with or without a worker. Every call raises `UsageError` for what
+    cannot be a key: one is text of 1 to 2,048 bytes (the partition key of a DynamoDB table).
     """
 
     def __init__(
@@ -96,7 +97,8 @@ class Finalizer:
 
         Args:
             key: The task's key, as its `TaskKey` gave it.
-            result: The output of the state: JSON, or a pydantic model; at most 262,144 bytes.
+            result: The output of the state: JSON, or a pydantic model; at most 262,144 bytes as
+                JSON (SendTaskSuccess, member `output`).
             wait_id: Which of the key's waits is meant; None: the one there is.
             early: Whether a result is kept, for `early_ttl_seconds`, if nothing waits yet.
 
@@ -110,7 +112,8 @@ class Finalizer:
                 the result was accepted and is being delivered; else that is not known.
             AccessDeniedError: it may have been accepted; a process that is allowed to delivers it.
         """
-        return await self._finalize(key, results.success(key, result), wait_id, early)
+        kept = results.success(key, result)
+        return await self._finalize("finalizer.success()", key, kept, wait_id, early)
 
     async def failure(
         self,
@@ -126,12 +129,16 @@ class Finalizer:
         Args:
             key: The task's key.
             error: An exception, which is reported as one that a handler raises, or a name of
-                at most 256 characters.
-            cause: For people, at most 32,768 characters; both are cut to that.
+                at most 256 characters (SendTaskFailure, member `error`).
+            cause: For people, at most 32,768 characters (member `cause`); both are cut to that.
             wait_id: As of `success`.
             early: As of `success`.
+
+        Raises:
+            UsageError: *error* is neither an exception nor a name, or *cause* is not text.
         """
-        return await self._finalize(key, results.failure(error, cause), wait_id, early)
+        kept = results.failure(error, cause)
+        return await self._finalize("finalizer.failure()", key, kept, wait_id, early)
 
     async def heartbeat(self, key: str) -> None:
         """Say that somebody works on the callback task *key*: its HeartbeatSeconds begin anew.
@@ -154,6 +161,7 @@ class Finalizer:
         Raises:
             UnknownTaskKeyError: nothing waits under the key.
             TaskTokenExpiredError: the task is over.
+            BackendUnavailableError: the first heartbeat could not be sent.
         """
         await self.heartbeat(key)
         callbacks = self._of(key, "finalizer.keep_alive()")
@@ -185,7 +193,12 @@ class Finalizer:
 
         Args:
             limit: At most so many; None: all.
+
+        Raises:
+            UsageError: *limit* is negative.
         """
+        if limit is not None and limit < 0:
+            raise UsageError(f"limit={limit!r}: it must not be negative")
         callbacks = self._callbacks("finalizer.pending()")
         async with aclosing(callbacks.pending(limit)) as found:
             while (task := await self._call(anext(found, None))) is not None:
@@ -217,6 +230,7 @@ class Finalizer:
             UnknownTaskKeyError: nothing waits under the key.
             TaskTokenExpiredError: the task is over, or another waits.
             ConfigError: there is no secret.
+            UsageError: the secret is too short, or outcome or address are not usable.
         """
         callbacks = self._of(key, "finalizer.link()")
         if not isinstance(outcome, str) or not outcome:
@@ -250,6 +264,7 @@ class Finalizer:
         Raises:
             InvalidLinkError: it is not ours, was changed, or has expired.
             ConfigError: there is no secret.
+            UsageError: the secret is too short.
         """
         callbacks = self._callbacks("finalizer.open_link()")
         facts = links.verified(url, self._secret(secret), callbacks.now())
@@ -262,9 +277,9 @@ class Finalizer:
         )
 
     async def _finalize(
-        self, key: str, result: results.Result, wait_id: str | None, early: bool
+        self, what: str, key: str, result: results.Result, wait_id: str | None, early: bool
     ) -> Finalization:
-        callbacks = self._of(key, "finalizer")
+        callbacks = self._of(key, what)
         return await self._call(
             callbacks.completion.finalize(key, result, wait_id=wait_id, early=early)
         )

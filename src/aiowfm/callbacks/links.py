@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from aiowfm.errors import InvalidLinkError, UsageError
 
-MIN_SECRET_BYTES = 16
+MIN_SECRET_BYTES = 16  # ours; 128 bits are not guessed
 
 _PREFIX = "aiowfm-"
 _FIELDS = ("key", "wait", "outcome", "expires")

@@ -19,9 +19,9 @@ from aiowfm.waits import Wait, WaitStatus
 
 log = logging.getLogger("aiowfm.callbacks")
 
-CHECK_SECONDS = 10.0
-AT_ONCE = 10
-MOST_ROUNDS = 50  # one after the other
+CHECK_SECONDS = 10.0  # between two looks, at most
+AT_ONCE = 10  # waits that are dealt with
+MAX_ROUNDS = 50  # one after the other
 
 
 class Overdue:
@@ -59,7 +59,7 @@ class Overdue:
         Raises:
             BackendUnavailableError: it is not known what is.
         """
-        for _ in range(MOST_ROUNDS):
+        for _ in range(MAX_ROUNDS):
             keys = await self._tokens.due(self._now())
             limit = anyio.CapacityLimiter(AT_ONCE)
             async with anyio.create_task_group() as group:
@@ -75,10 +75,10 @@ class Overdue:
                 if wait is not None and transitions.is_due(wait, self._now()):
                     await self._settle(wait)
             except AiowfmError as exc:
-                log.warning("an overdue callback is looked at again later: %s", exc)
+                log.warning("overdue callback %r is looked at again later: %s", key, exc)
             except Exception:
                 # A defect of ours, which must not stop everything else.
-                log.exception("an overdue callback could not be dealt with")
+                log.exception("overdue callback %r could not be dealt with", key)
 
     async def _settle(self, wait: Wait) -> None:
         now = self._now()
@@ -89,7 +89,9 @@ class Overdue:
                 if await self._tokens.replace(wait, transitions.expired(wait, now)):
                     self._tally.expired += 1
                     log.warning(
-                        "a result is lost: no task ever waited for it", extra=facts_of(wait)
+                        "the result of callback %r is lost: no task ever waited for it",
+                        wait.key,
+                        extra=facts_of(wait),
                     )
             case WaitStatus.WAITING:
                 await self._tokens.replace(wait, await self._looked_at(wait))
@@ -99,7 +101,12 @@ class Overdue:
         try:
             is_alive = await self._completion.is_alive(wait)
         except AiowfmError as exc:
-            log.warning("whether a task still waits is not known: %s", exc, extra=facts_of(wait))
+            log.warning(
+                "whether callback %r still waits is not known: %s",
+                wait.key,
+                exc,
+                extra=facts_of(wait),
+            )
             return transitions.put_off(wait, self._now())  # others have their turn before
         after = transitions.still_waiting if is_alive else transitions.expired
         return after(wait, self._now())

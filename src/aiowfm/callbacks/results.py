@@ -11,7 +11,15 @@ from aiowfm.asl.payload import JsonValue
 from aiowfm.errors import UsageError
 from aiowfm.payloads import json_text
 from aiowfm.ports import MAX_CAUSE_LENGTH, MAX_ERROR_LENGTH
-from aiowfm.tasks.outcomes import Failed, Outcome, Succeeded, error_name, failed_by, message_of
+from aiowfm.tasks.outcomes import (
+    Failed,
+    Outcome,
+    Succeeded,
+    encodable,
+    error_name,
+    failed_by,
+    message_of,
+)
 
 SUCCESS, FAILURE = "success", "failure"
 _OUTPUT, _FAILURE = f"{SUCCESS}:", f"{FAILURE}:"
@@ -126,11 +134,7 @@ def accepted(outcome: Outcome) -> AcceptedResult:
 
 
 def _failed(error: str, cause: str) -> Failed:
-    return Failed(_text(error[:MAX_ERROR_LENGTH]), _text(cause[:MAX_CAUSE_LENGTH]))
-
-
-def _text(text: str) -> str:
-    return text.encode(errors="replace").decode()
+    return Failed(encodable(error[:MAX_ERROR_LENGTH]), encodable(cause[:MAX_CAUSE_LENGTH]))
 
 
 def _digest(*parts: str) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Literal
+from typing import Literal, get_args
 
 from aiowfm.config import EngineConfig
 from aiowfm.definitions import WorkflowDefinition, check_for_engine, has_callbacks
 from aiowfm.doctor.rates import rate_checks
 from aiowfm.doctor.verdicts import of_machine, of_queues, of_resource
-from aiowfm.errors import AccessDeniedError, AiowfmError, DefinitionError
+from aiowfm.errors import AccessDeniedError, AiowfmError, DefinitionError, UsageError
 from aiowfm.health import Check, Health
 from aiowfm.names import MAX_NAME_LENGTH, callbacks_name, state_machine_name
 from aiowfm.ports import Diagnostics
@@ -47,7 +47,15 @@ class Examination:
             heartbeat_seconds: What states allow between heartbeats at least, by task name.
             role: Whose permissions are tried.
             processes: So many processes work at the same time.
+
+        Raises:
+            UsageError: there is no such role, or *processes* is not positive.
         """
+        if role not in get_args(Role):
+            known = ", ".join(map(repr, get_args(Role)))
+            raise UsageError(f"role={role!r}: it must be one of {known}")
+        if processes < 1:
+            raise UsageError(f"processes={processes!r}: it must be at least 1")
         self._config = config
         self._definitions = definitions
         self._handlers = handlers

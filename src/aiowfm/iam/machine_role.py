@@ -15,6 +15,7 @@ from aiowfm.asl.rules import scopes
 from aiowfm.definitions import WorkflowDefinition
 from aiowfm.iam.documents import VERSION, Document, Grants, policy_length
 from aiowfm.iam.resources import Resources
+from aiowfm.names import unqualified
 
 MAX_TRUST_LENGTH = 2_048  # characters; IAM's quota for a role's trust policy, unless raised
 
@@ -111,7 +112,7 @@ def _start_execution(
         note(place, "the state machine is known only when it runs: all may be started")
         machine, executions = at.any_machine(), at.any_execution()
     else:
-        machine = ":".join(arn.split(":")[:7])  # versions are authorised on the plain ARN
+        machine = unqualified(arn)  # versions are authorised on the plain ARN
         executions = machine.replace(":stateMachine:", ":execution:") + ":*"
     grants.allow([machine], "states:StartExecution")
     if called.is_sync:

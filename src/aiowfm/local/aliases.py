@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 from aiowfm.local.errors import ServiceError
-from aiowfm.names import StateMachineArn
+from aiowfm.names import StateMachineArn, unqualified
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def routes_of(configuration: Sequence[Mapping[str, Any]]) -> tuple[Route, ...]:
         raise _invalid(f"must contain state machine version ARNs. {received}")
     if len(set(arns)) != len(arns):
         raise _invalid(f"must contain distinct state machine version ARNs. {received}")
-    if len({machine_of(arn) for arn in arns}) > 1:
+    if len({unqualified(arn) for arn in arns}) > 1:
         raise _invalid(f"must contain versions of one state machine. {received}")
     weights = [route.weight for route in routes]
     if sum(weights) != 100:
@@ -65,11 +65,6 @@ def is_version(arn: str) -> bool:
     """Whether *arn* has the form of a version's."""
     parts = arn.split(":")
     return len(parts) == 8 and parts[5] == "stateMachine" and parts[7].isdecimal()
-
-
-def machine_of(arn: str) -> StateMachineArn:
-    """The ARN of the machine that a version or alias belongs to."""
-    return StateMachineArn(":".join(arn.split(":")[:7]))
 
 
 def missing() -> ServiceError:

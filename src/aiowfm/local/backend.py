@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import os
+import re
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -22,6 +23,8 @@ from aiowfm.local.storage.database import MEMORY, RETENTION_SECONDS, Database, D
 if TYPE_CHECKING:
     from aiowfm.local.adapters import OpenLocalBackend
     from aiowfm.local.service import Service
+
+_ACCOUNT_ID = re.compile(r"[0-9]{12}")
 
 
 class LocalBackend:
@@ -60,12 +63,10 @@ class LocalBackend:
             ConfigError: an argument is not usable.
         """
         if durability not in get_args(Durability):
-            raise ConfigError(
-                f"LocalBackend: durability {durability!r} is none of"
-                f" {', '.join(map(repr, get_args(Durability)))}"
-            )
-        if len(account_id) != 12 or not account_id.isdecimal():
-            raise ConfigError(f"LocalBackend: account_id {account_id!r} is not 12 digits")
+            known = ", ".join(map(repr, get_args(Durability)))
+            raise ConfigError(f"durability: give one of {known}, not {durability!r}")
+        if not isinstance(account_id, str) or not _ACCOUNT_ID.fullmatch(account_id):
+            raise ConfigError(f"account_id: give 12 digits as text, not {account_id!r}")
         # Here and not in `open`, which runs on the event loop.
         from aiowfm.local.adapters import OpenLocalBackend
         from aiowfm.local.service import Service
@@ -118,7 +119,10 @@ class LocalBackend:
                 # What is known of it is in the file, which others may have used meanwhile.
                 self._service = self._make_service()
         elif self._loop is not loop:
-            raise EngineStateError("this LocalBackend is in use on another event loop")
+            raise EngineStateError(
+                "this LocalBackend is in use on another event loop: make another, or stop the"
+                " engines there first"
+            )
         self._users += 1
         try:
             async with self._opening:

@@ -31,7 +31,7 @@ from aiowfm.local.tokens import TaskId
 
 log = logging.getLogger("aiowfm.local")
 
-MOST_SENDS = 5  # of one message
+MAX_SENDS = 5  # of one message
 FIRST_PAUSE_SECONDS = 0.2
 LONGEST_HOLD_SECONDS = 5.0
 _CLIENT_FAILED = "SdkClientException"
@@ -153,7 +153,7 @@ class ServiceCalls:
                 message = await send()
             except BackendUnavailableError as exc:
                 if pause is None:
-                    cause = f"{exc} (tried {MOST_SENDS} times)"
+                    cause = f"{exc} (tried {MAX_SENDS} times)"
                     self._fail(task, f"SQS.{_CLIENT_FAILED}", cause)
                     return
                 log.warning("a message could not be sent, which is tried again: %s", exc)
@@ -225,7 +225,7 @@ class ServiceCalls:
 def _pauses() -> list[float]:
     """Between one try and the next: exponential, with jitter."""
     return [
-        random.uniform(0.5, 1.0) * FIRST_PAUSE_SECONDS * 2**fault for fault in range(MOST_SENDS - 1)
+        random.uniform(0.5, 1.0) * FIRST_PAUSE_SECONDS * 2**fault for fault in range(MAX_SENDS - 1)
     ]
 
 

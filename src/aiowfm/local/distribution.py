@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from aiowfm.local.service import Service
 
 # AWS runs at most so many child executions at once.
-MOST_AT_ONCE = 10_000
+MAX_AT_ONCE = 10_000
 # Children that are begun before others work again: a millisecond or two.
 BEGUN_PER_TURN = 10
 
@@ -171,7 +171,7 @@ class Distribution:
         if going_on.record.is_exceeded_by(going_on.failures):
             self._fail(going_on)
             return
-        limit = going_on.record.max_concurrency or MOST_AT_ONCE
+        limit = going_on.record.max_concurrency or MAX_AT_ONCE
         for _ in range(BEGUN_PER_TURN):
             if not going_on.pending or len(going_on.running) >= limit:
                 break

@@ -28,6 +28,7 @@ class ServiceError(Exception):
 _NOT_FOUND = frozenset(
     {"ActivityDoesNotExist", "ExecutionDoesNotExist", "StateMachineDoesNotExist"}
 )
+DEFECT = "The embedded engine failed; its log says why."  # the cause of States.Runtime then
 UNAVAILABLE = "ServiceUnavailable"  # of the API: worth another try
 _TOKEN_IS_DEAD = frozenset({"InvalidToken", "TaskDoesNotExist", "TaskTimedOut"})
 

@@ -35,7 +35,7 @@ from aiowfm.asl.messages import (
 )
 from aiowfm.asl.payload import Payload
 from aiowfm.local.activities import Activities
-from aiowfm.local.errors import UNAVAILABLE, ServiceError
+from aiowfm.local.errors import DEFECT, UNAVAILABLE, ServiceError
 from aiowfm.local.machines import Machine, Machines, Revision
 from aiowfm.local.runs import NO_ORIGIN, Origin, Run, run_of
 from aiowfm.local.storage.store import FIRST_PAUSE_SECONDS, Store
@@ -180,7 +180,7 @@ class Executions:
                     call()
                 except Exception:
                     # A defect of ours, which must not stop everything else.
-                    log.exception("a step failed")
+                    log.exception("a step of an execution failed")
                 await anyio.lowlevel.checkpoint()  # let others work between two steps
                 await self._store.ready()
             await self._has_more.wait()
@@ -211,13 +211,13 @@ class Executions:
             raise
         except ServiceError as exc:
             if exc.code != UNAVAILABLE:
-                log.exception("a step failed")  # as above
+                log.exception("work for an execution failed")  # as above
                 return
             await anyio.sleep(FIRST_PAUSE_SECONDS)
             await self._store.well()
             self.beside(work)
         except Exception:
-            log.exception("a step failed")  # as above
+            log.exception("work for an execution failed")  # as above
 
     # What happens to executions.
 
@@ -420,10 +420,8 @@ class Executions:
             progress = call()
         except Exception:
             # A defect of ours fails this execution and must not stop the others.
-            log.exception("the interpreter failed", extra={"execution": run.arn})
-            progress = interpreter.give_up(
-                "The embedded engine failed; its log says why.", self._now()
-            )
+            log.exception("the interpreter failed in %s", run.arn, extra={"execution": run.arn})
+            progress = interpreter.give_up(DEFECT, self._now())
         events = progress.events
         if run.machine.is_express:
             # Nobody can read their histories, which have no limit: where they are cut off,

@@ -12,7 +12,7 @@ from aiowfm.local.errors import translated
 from aiowfm.local.runs import Run
 from aiowfm.local.service import Service
 
-PAGE_SIZE = 1000
+PAGE_SIZE = 1_000  # events; GetExecutionHistory, member `maxResults`
 PAGE_CHARACTERS = 1_000_000  # of payloads, after which a page ends early
 
 

@@ -58,7 +58,8 @@ async def _recover_settings(service: Service) -> None:
         raise ConfigError(
             f"LocalBackend({service.store.path!r}): the file belongs to region and account"
             f" {prefix.removeprefix('arn:aws:states:')}, not"
-            f" {service.arns.prefix.removeprefix('arn:aws:states:')}"
+            f" {service.arns.prefix.removeprefix('arn:aws:states:')}: give those of the file as"
+            " region and account_id, or another path"
         )
     service.use_secret(bytes.fromhex(settings[_SECRET]))
 

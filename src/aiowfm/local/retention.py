@@ -102,10 +102,10 @@ class Retention:
         Raises:
             ConfigError: *seconds* is not positive.
         """
-        if seconds is not None and not seconds > 0:
+        if seconds is not None and not (isinstance(seconds, int | float) and seconds > 0):
             raise ConfigError(
-                f"LocalBackend: retention {seconds!r} is neither a positive number of seconds nor"
-                " None, which keeps everything"
+                "retention: give a positive number of seconds, or None to keep everything,"
+                f" not {seconds!r}"
             )
         self._store = store
         self._executions = executions
@@ -149,10 +149,10 @@ class Retention:
         try:
             await self.check()
         except (ServiceError, sqlite3.Error) as exc:
-            log.warning("what is old could not be removed, which is tried again: %s", exc)
+            log.warning("old executions could not be removed, which is tried again: %s", exc)
         except Exception:
             # A defect of ours, which must not stop everything else.
-            log.exception("what is old could not be removed")
+            log.exception("old executions could not be removed")
 
     async def check(self) -> None:
         """Remove what is old by now."""

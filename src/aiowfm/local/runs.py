@@ -8,14 +8,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import anyio
-from pydantic_core import to_json
 
 from aiowfm.asl.errors import Failure
 from aiowfm.asl.interpreter import Interpreter
-from aiowfm.asl.payload import Payload, dump
+from aiowfm.asl.payload import Payload
 from aiowfm.executions import Execution, ExecutionStatus
 from aiowfm.local.machines import Machine
-from aiowfm.local.storage.rows import ExecutionRow, loaded
+from aiowfm.local.storage.rows import ExecutionRow, json_of, loaded
 from aiowfm.names import ExecutionArn
 
 
@@ -135,7 +134,7 @@ class Run:
             self.started_at,
             self.stopped_at,
             origin.map_run_arn,
-            _text(facts),
+            json_of(facts),
             self.input.text,
             None if self.output is None else self.output.text,
         )
@@ -170,13 +169,6 @@ def run_of(row: ExecutionRow, machine_of: Callable[[int], Machine]) -> Run:
         redriven_at=redrives[1],
         redrive_token=redrives[2],
     )
-
-
-def _text(facts: dict[str, object]) -> str:
-    try:
-        return to_json(facts).decode()
-    except ValueError:
-        return dump(facts)  # type: ignore[arg-type]  # it is JSON, with something odd in a text
 
 
 def shown(run: Run, *, with_data: bool) -> Execution:

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from aiowfm.local.errors import ServiceError
 
 MAX_TAGS = 50  # Step Functions quota: tags of one resource
-MAX_KEY_CHARACTERS = 128  # Tag.key
-MAX_VALUE_CHARACTERS = 256  # Tag.value
+MAX_KEY_LENGTH = 128  # characters; Tag.key
+MAX_VALUE_LENGTH = 256  # characters; Tag.value
 _RESERVED = "aws:"  # in any case
 _ALLOWED = re.compile(r"[\w\s.:/=+\-@]*")
 
@@ -48,10 +48,10 @@ def merged(arn: str, old: Mapping[str, str], new: Mapping[str, str]) -> dict[str
 
 
 def _check(key: str, value: str) -> None:
-    if not 1 <= len(key) <= MAX_KEY_CHARACTERS:
-        problem = f"The key of a tag has 1 to {MAX_KEY_CHARACTERS} characters: '{key}'"
-    elif len(value) > MAX_VALUE_CHARACTERS:
-        problem = f"The value of the tag '{key}' has more than {MAX_VALUE_CHARACTERS} characters"
+    if not 1 <= len(key) <= MAX_KEY_LENGTH:
+        problem = f"The key of a tag has 1 to {MAX_KEY_LENGTH} characters: '{key}'"
+    elif len(value) > MAX_VALUE_LENGTH:
+        problem = f"The value of the tag '{key}' has more than {MAX_VALUE_LENGTH} characters"
     elif key.lower().startswith(_RESERVED):
         problem = f"The key of a tag must not begin with '{_RESERVED}': '{key}'"
     elif not _ALLOWED.fullmatch(key + value):

@@ -14,7 +14,7 @@ from typing import Any
 from aiowfm.asl.payload import JsonValue
 from aiowfm.errors import TaskTokenExpiredError
 from aiowfm.names import ExecutionArn, last_part, parse_workflow_id
-from aiowfm.ports import TaskToken
+from aiowfm.waits import TASK_ID_LENGTH, TaskToken, token_hash
 
 
 class CancelReason(Enum):
@@ -61,6 +61,11 @@ class TaskContext:
         traceparent: The span that the workflow was started in, as W3C Trace Context writes it;
             None too where the workflow does not carry it.
         tracestate: What belongs to it, if anything does.
+        input: The JSON value that the task was given, before the handler's annotations
+            convert it.
+        entered_text: `entered_at` as Step Functions wrote it.
+        beat: Sends a heartbeat; None: there is nobody to send it to.
+        cancellation: Where the worker says why it cancels the handler.
     """
 
     task_name: str
@@ -106,17 +111,17 @@ class TaskContext:
 
     @property
     def task_id(self) -> str:
-        """A short name for the task that may be logged."""
-        return task_id(self.task_token)
+        """A short hash of the token: names the task where that may be seen, as in logs."""
+        return token_hash(self.task_token)[:TASK_ID_LENGTH]
 
     @property
     def logger(self) -> logging.LoggerAdapter[logging.Logger]:
-        """Adds to each record what identifies the task."""
+        """The logger `aiowfm.tasks`; adds `log_facts` to each record."""
         return logging.LoggerAdapter(logging.getLogger("aiowfm.tasks"), self.log_facts)
 
     @property
     def log_facts(self) -> dict[str, Any]:
-        """What identifies the task in a log record (`extra`)."""
+        """What identifies the task in a log record (`extra`); `activity` is its name."""
         return {
             "activity": self.task_name,
             "execution": self.execution_arn,
@@ -141,11 +146,6 @@ class TaskContext:
             except TaskTokenExpiredError:
                 self.cancellation.because(CancelReason.TASK_GONE)
                 raise
-
-
-def task_id(token: TaskToken) -> str:
-    """A short hash of *token*, for logs."""
-    return hashlib.sha256(token.encode()).hexdigest()[:12]
 
 
 def workflow_facts(arn: str) -> tuple[str, str | None]:

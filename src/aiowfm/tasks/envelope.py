@@ -12,7 +12,7 @@ from aiowfm.ports import ActivityTask
 from aiowfm.tasks.context import TaskContext, workflow_facts
 
 MEMBERS = frozenset({"aiowfm", "input"})
-MAX_SECONDS = 99_999_999  # States Language, HeartbeatSeconds and TimeoutSeconds
+MAX_SECONDS = 99_999_999  # Step Functions: HeartbeatSeconds, TimeoutSeconds
 
 
 def opened(

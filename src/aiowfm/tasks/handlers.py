@@ -201,9 +201,13 @@ def _adapter(function: Callable[..., Any], hint: Any) -> TypeAdapter[Any] | None
         raise _refusal(function, f"pydantic cannot convert {hint!r}: {reason}") from exc
 
 
-def _refusal(function: object, reason: str) -> HandlerTypeError:
+def placed(function: object) -> str:
+    """*function* by its name and, where that is known, its file and line."""
     target = _target(function) if callable(function) else function
     code = getattr(inspect.unwrap(target) if callable(target) else target, "__code__", None)
     where = f" ({code.co_filename}:{code.co_firstlineno})" if code is not None else ""
-    name = getattr(target, "__qualname__", repr(function))
-    return HandlerTypeError(f"{name}{where} cannot be a task handler: {reason}; {_ALLOWED}")
+    return f"{getattr(target, '__qualname__', repr(function))}{where}"
+
+
+def _refusal(function: object, reason: str) -> HandlerTypeError:
+    return HandlerTypeError(f"{placed(function)} cannot be a task handler: {reason}; {_ALLOWED}")

@@ -42,7 +42,7 @@ Outcome: TypeAlias = Succeeded | Failed
 
 def failed(error: str, message: str, trace: Sequence[str] = ()) -> Failed:
     """A failure whose cause is the JSON object that Lambda gives, cut to fit."""
-    error = _encodable(error[:MAX_ERROR_LENGTH])
+    error = encodable(error[:MAX_ERROR_LENGTH])
     message = message[:MAX_CAUSE_LENGTH]
     frames = list(trace)[-MAX_FRAMES:]
     while len(_cause(error, message, frames)) > MAX_CAUSE_LENGTH and frames:
@@ -53,13 +53,13 @@ def failed(error: str, message: str, trace: Sequence[str] = ()) -> Failed:
         MAX_CAUSE_LENGTH,
         key=lambda length: len(_cause(error, message[:length], frames)),
     )
-    return Failed(error, _encodable(_cause(error, message[: kept - 1], frames)))
+    return Failed(error, encodable(_cause(error, message[: kept - 1], frames)))
 
 
 def failed_by(exc: BaseException) -> Failed:
     """The failure that *exc*, raised by a handler, stands for."""
     if _is_complete(exc):
-        return Failed(error_name(exc), _encodable(str(exc.cause)[:MAX_CAUSE_LENGTH]))
+        return Failed(error_name(exc), encodable(str(exc.cause)[:MAX_CAUSE_LENGTH]))
     trace = traceback.format_tb(exc.__traceback__, limit=-MAX_FRAMES)
     return failed(error_name(exc), message_of(exc), [line.rstrip() for line in trace])
 
@@ -67,7 +67,7 @@ def failed_by(exc: BaseException) -> Failed:
 def error_name(exc: BaseException) -> str:
     """The error name under which *exc* is reported."""
     name = str(exc.error) if _is_complete(exc) else type(exc).__name__
-    return _encodable(name[:MAX_ERROR_LENGTH])
+    return encodable(name[:MAX_ERROR_LENGTH])
 
 
 def _is_complete(exc: BaseException) -> TypeGuard[TaskError]:
@@ -82,6 +82,11 @@ def message_of(exc: BaseException) -> str:
         return "<the exception cannot be shown>"
 
 
+def encodable(text: str) -> str:
+    """*text* without halves of surrogate pairs, which UTF-8 has no form for."""
+    return text.encode(errors="replace").decode()
+
+
 def place_of(exc: BaseException) -> str:
     """Where *exc* was raised, for a log: ` (file.py:12)`, or nothing."""
     frames = traceback.extract_tb(exc.__traceback__, limit=-1)
@@ -91,7 +96,3 @@ def place_of(exc: BaseException) -> str:
 def _cause(error: str, message: str, frames: Sequence[str]) -> str:
     cause = {"errorType": error, "errorMessage": message, "trace": frames}
     return json.dumps(cause, ensure_ascii=False)
-
-
-def _encodable(text: str) -> str:
-    return text.encode(errors="replace").decode()

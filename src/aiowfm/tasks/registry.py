@@ -8,7 +8,7 @@ from typing import Any
 
 from aiowfm.errors import DuplicateTaskError, Problem, UsageError
 from aiowfm.names import MAX_NAME_LENGTH
-from aiowfm.tasks.handlers import HeartbeatMode, TaskHandler, inspected
+from aiowfm.tasks.handlers import HeartbeatMode, TaskHandler, inspected, placed
 
 
 class TaskRegistry(Mapping[str, TaskHandler]):
@@ -39,7 +39,10 @@ class TaskRegistry(Mapping[str, TaskHandler]):
         self._check(name, concurrency, heartbeat)
         for other in self._handlers:
             if other == name:
-                raise DuplicateTaskError(f"the task {name!r} has a handler already")
+                raise DuplicateTaskError(
+                    f"the task {name!r} has a handler already, {placed(self[name].function)}:"
+                    " take one out, or rename it"
+                )
             if self.activity_name(other) == self.activity_name(name):
                 raise DuplicateTaskError(
                     f"the tasks {other!r} and {name!r} have one activity name,"

@@ -140,7 +140,11 @@ class VirtualEngine:
 
     @property
     def clock(self) -> VirtualClock:
-        """The time, while this is entered."""
+        """The time, while this is entered.
+
+        Raises:
+            UsageError: it is not entered yet.
+        """
         if self._clock is None:
             raise UsageError("a VirtualEngine has a clock once it is entered: async with …")
         return self._clock

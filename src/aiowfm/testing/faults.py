@@ -122,7 +122,11 @@ class Faults:
         return tuple(str(order) for order in self._orders if order.times)
 
     def assert_none_left(self) -> None:
-        """Check that all that was ordered went wrong."""
+        """Check that all that was ordered went wrong.
+
+        Raises:
+            AssertionError: some did not; it names them.
+        """
         if self.left:
             raise AssertionError(f"faults that never came about: {'; '.join(self.left)}")
 

@@ -123,6 +123,7 @@ class Call:
         state: The state that it is for.
         attempt: 0 for the first try, then counting retries.
         map_index: Which item of the innermost Map it is for.
+        workflow_id: The workflow, as `Engine.get_workflow` takes it.
         input: What it was given.
         at: When it began, in seconds since the epoch on the virtual clock.
     """

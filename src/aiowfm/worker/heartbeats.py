@@ -24,7 +24,7 @@ DEFAULT_HEARTBEAT_SECONDS = 60.0
 LONGEST_INTERVAL_SECONDS = 60.0
 LEAST_ATTEMPT_SECONDS = 5.0  # the first request on a new connection takes a while
 
-MOST_OVER = 64  # tasks that are over and still in the queue of beats
+MAX_OVER = 64  # tasks that are over and still in the queue of beats
 
 
 @dataclass(slots=True, eq=False)
@@ -63,7 +63,8 @@ class RunningTask:
         """Cancel the handler, unless it has ended: nobody waits for it any more."""
         if not self.is_handled:
             log.warning(
-                "task was cancelled or timed out; stopping its handler",
+                "task %s was cancelled or timed out; stopping its handler",
+                self.context.task_name,
                 extra=self.context.log_facts,
             )
             self.cancel(CancelReason.TASK_GONE)
@@ -93,7 +94,7 @@ class Heartbeats:
         task.is_over = True
         self._over_count += 1
         # Those that are over stay in the heap until they are half of it.
-        if self._over_count > MOST_OVER and 2 * self._over_count > len(self._due):
+        if self._over_count > MAX_OVER and 2 * self._over_count > len(self._due):
             self._due = [entry for entry in self._due if not entry[2].is_over]
             heapq.heapify(self._due)
             self._over_count = 0
@@ -140,7 +141,7 @@ class Heartbeats:
 
     async def _beat(self, task: RunningTask) -> None:
         """Beat once, trying again while a beat can still arrive in time."""
-        facts = task.context.log_facts
+        name, facts = task.context.task_name, task.context.log_facts
         backoff = Backoff()
         while not task.is_over:
             sent_at = anyio.current_time()
@@ -154,13 +155,20 @@ class Heartbeats:
                 if task.has_lapsed and task.is_handled:
                     return
                 if task.has_lapsed:
-                    log.error("heartbeats failed for too long; stopping a handler", extra=facts)
+                    log.error(
+                        "heartbeats of task %s failed for too long; stopping its handler",
+                        name,
+                        extra=facts,
+                    )
                     task.cancel(CancelReason.HEARTBEATS_FAILED)
                     return
-                log.warning("heartbeat failed: %s", str(exc) or "no answer", extra=facts)
+                why = str(exc) or "no answer"
+                log.warning("a heartbeat of task %s failed: %s", name, why, extra=facts)
                 await anyio.sleep(min(backoff.next_delay(), task.interval_seconds))
             except Exception:  # a defect ends this task's heartbeats, and so the task alone
-                log.exception("heartbeats broke; stopping a handler", extra=facts)
+                log.exception(
+                    "heartbeats of task %s broke; stopping its handler", name, extra=facts
+                )
                 task.cancel(CancelReason.HEARTBEATS_FAILED)
                 return
             else:

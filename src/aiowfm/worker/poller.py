@@ -113,7 +113,8 @@ class Poller:
             self._slots.release(self.name)
 
     async def _recover(self, exc: AiowfmError, delay: float) -> None:
-        log.warning("polling failed: %s", exc, extra={"activity": self.name})
+        facts = {"activity": self.name}
+        log.warning("polling for task %s failed: %s", self.name, exc, extra=facts)
         if self._is_stopping:
             return
         with self._intake():
@@ -122,9 +123,10 @@ class Poller:
                     await self._create_again()
                 except AiowfmError as second:
                     log.warning(
-                        "creating the activity again failed: %s",
+                        "creating the activity of task %s again failed: %s",
+                        self.name,
                         second,
-                        extra={"activity": self.name},
+                        extra=facts,
                     )
             await anyio.sleep(delay)
 

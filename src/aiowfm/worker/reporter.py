@@ -64,11 +64,16 @@ class Reporter:
             except TaskTokenExpiredError:
                 if may_have_arrived:
                     tally.probably_delivered += 1
-                    log.info("task was probably reported before", extra=context.log_facts)
+                    log.info(
+                        "task %s was probably reported before",
+                        context.task_name,
+                        extra=context.log_facts,
+                    )
                 else:
                     tally.unwanted += 1
                     log.warning(
-                        "task was cancelled or timed out before its result came",
+                        "task %s was cancelled or timed out before its result came",
+                        context.task_name,
                         extra=context.log_facts,
                     )
                 return
@@ -76,12 +81,19 @@ class Reporter:
                 if isinstance(exc, BackendUnavailableError):
                     may_have_arrived = may_have_arrived or exc.may_have_arrived
                 tally.reports_retried += 1
-                log.warning("reporting a task failed: %s", exc, extra=context.log_facts)
+                log.warning(
+                    "reporting task %s failed: %s", context.task_name, exc, extra=context.log_facts
+                )
                 await anyio.sleep(backoff.next_delay())
             except AiowfmError as exc:
                 if not isinstance(outcome, Succeeded):
                     tally.lost += 1
-                    log.error("a task cannot be reported: %s", exc, extra=context.log_facts)
+                    log.error(
+                        "task %s cannot be reported: %s",
+                        context.task_name,
+                        exc,
+                        extra=context.log_facts,
+                    )
                     return
                 outcome = failed(INVALID_OUTPUT, f"the result was refused: {exc}")
             else:

@@ -63,7 +63,8 @@ class WorkflowCalls:
 
         Args:
             name: Its definition.
-            input: Any JSON value or a pydantic model, at most 262,144 bytes as JSON.
+            input: Any JSON value or a pydantic model, at most 262,144 bytes as JSON
+                (StartExecution, member `input`).
             id_suffix: The end of its id. The same suffix and input give back the workflow
                 that was started before, running or finished. None: random.
 
@@ -75,6 +76,8 @@ class WorkflowCalls:
                 `trace_context` carries something.
             WorkflowExistsError: the suffix was used with another input.
             DefinitionChangedError: the deployed state machine differs and may not change.
+            DefinitionError: the state machine is another application's.
+            NotFoundError: the state machine is missing, and `provision` does not make it.
         """
         workflows = self.__workflows("start_workflow()")
         definition = self.__find_definition(name)
@@ -108,6 +111,7 @@ class WorkflowCalls:
         Raises:
             AiowfmError: as `start_workflow`, in the place of the workflow that could not be
                 started; up to *concurrency* of those after it may have been.
+            UsageError: *concurrency* or *rate* is not positive.
         """
         workflows = self.__workflows("start_workflows()")
         definition = self.__find_definition(name)
@@ -178,6 +182,7 @@ class WorkflowCalls:
         Raises:
             TimeoutError: some are not finished yet.
             WorkflowNotFoundError: as `get_workflow`, for one of them.
+            UsageError: *ids* is one text.
         """
         workflows = self.__workflows("wait_all()")
         if isinstance(ids, str):
@@ -211,6 +216,7 @@ class WorkflowCalls:
 
         Raises:
             UsageError: a filter is not usable, or this backend cannot find by it.
+            TypeError: there is no such filter.
         """
         workflows = self.__workflows("list_workflows()")
         listed = workflows.list(wanted(name, status, filters))
@@ -247,7 +253,7 @@ class WorkflowCalls:
         """Cancel the running workflows of a definition, as `list_workflows` finds them.
 
         Args:
-            name: The definition.
+            name: The definition; None: any (`LocalBackend` alone).
             reason: For people; becomes their `cause`.
             concurrency: How many are cancelled at once.
             rate: How many are cancelled in a second at most; None: no such limit.
@@ -257,6 +263,9 @@ class WorkflowCalls:
         Returns:
             What was done, for each. One that could not be cancelled has its `error`, and
             does not keep the others from it.
+
+        Raises:
+            UsageError: as `list_workflows`, or *concurrency* or *rate* is not positive.
         """
         workflows = self.__workflows("cancel_workflows()")
 
@@ -285,7 +294,8 @@ class WorkflowCalls:
 
         Without *start_at* the same workflow goes on at what failed, with the input that had:
         Step Functions redrives it, up to 14 days after its end. With it a new workflow of the
-        definition as it is now begins at that state; its `retry_for` is *id*.
+        definition as it is now begins at that state; its `retry_for` is *id*, unless the state
+        is the definition's first.
 
         Args:
             id: The workflow.
@@ -302,8 +312,8 @@ class WorkflowCalls:
             WorkflowNotResumableError: it runs, has succeeded, or ended too long ago.
             UnknownDefinitionError: its definition is not known any more.
             DefinitionError: there is no state *start_at*.
-            UsageError: a variable is missing or not read, or *id* never came to *start_at* and
-                there is no input.
+            UsageError: a variable is missing or not read, *id* never came to *start_at* and
+                there is no input, or input or variables are given without *start_at*.
         """
         return await self.__call(self.__resumed(id, start_at, input, variables))
 
@@ -321,7 +331,7 @@ class WorkflowCalls:
         """Resume the failed workflows of a definition, as `list_workflows` finds them.
 
         Args:
-            name: The definition.
+            name: The definition; None: any (`LocalBackend` alone).
             status: `failed` or `cancelled`, and with *start_at* also `succeeded`: which ones.
             start_at: As for `resume_workflow`.
             concurrency: How many are resumed at once.
@@ -332,6 +342,10 @@ class WorkflowCalls:
         Returns:
             What was done, for each. One that could not be resumed has its `error`, and does
             not keep the others from it.
+
+        Raises:
+            UsageError: as `list_workflows`, *concurrency* or *rate* is not positive, or
+                workflows with this *status* cannot be resumed.
         """
         workflows = self.__workflows("resume_workflows()")
         sought = wanted(name, status, filters)

@@ -21,6 +21,7 @@ class WorkflowStatus(StrEnum):
 
     @property
     def is_final(self) -> bool:
+        """Whether nothing more happens, unless somebody resumes it."""
         return self not in (WorkflowStatus.QUEUED, WorkflowStatus.RUNNING)
 
 
@@ -35,6 +36,7 @@ class Attempt:
         cause: What that means, as the history has it.
         created_at: When it was scheduled.
         started_at: When a worker took it, or it began by itself.
+        stopped_at: When it ended.
         worker: Who took it, by the name that the worker gives itself.
     """
 

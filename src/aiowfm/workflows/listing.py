@@ -33,7 +33,7 @@ from aiowfm.ports import (
 from aiowfm.workflows.filters import Wanted
 from aiowfm.workflows.owners import Owners
 
-MACHINES_KEPT_SECONDS = 60.0
+MACHINES_KEPT_SECONDS = 60.0  # the names that were found for a definition
 
 _VERSION_AND_START = re.compile(r"(?:-1|[0-9]+)--.+")
 

@@ -32,6 +32,9 @@ class Workflow:
     Attributes:
         id: As `Engine.get_workflow` takes it; the name of the execution.
         name: The name of its definition.
+        status: Where it is; `failed` also when it timed out.
+        created_at: When it was started.
+        stopped_at: When it ended; None while it runs.
         input: A JSON value; None in listings.
         output: A JSON value; None unless it succeeded, and in listings.
         error: The error name it failed with; None in listings.
@@ -42,8 +45,8 @@ class Workflow:
         failed_job: The job that made it fail, where jobs were asked for: the innermost, or
             what it was doing when its time was over.
         jobs: The states it entered, in that order, where they were asked for.
-        retry_for: The id of the workflow that this one was resumed for, from a chosen state;
-            None in listings.
+        retry_for: The id of the workflow that this one was resumed for, from a chosen state
+            other than the first; None in listings.
     """
 
     id: str

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from aiowfm.local.aliases import Alias, Route, is_version, machine_of, missing, routes_of
+from aiowfm.local.aliases import Alias, Route, is_version, missing, routes_of
 from aiowfm.local.arns import checked_arn
 from aiowfm.local.errors import ServiceError
 from aiowfm.local.machines import Machine
 from aiowfm.local.operations.requests import Answer, Request, paging, present
-from aiowfm.names import StateMachineArn
+from aiowfm.names import StateMachineArn, unqualified
 
 if TYPE_CHECKING:
     from aiowfm.local.service import Service
@@ -116,7 +116,7 @@ def _routed(
         machine = service.machines.find(parts[6])
         if (
             machine is None
-            or machine_of(route.version_arn) != machine.arn
+            or unqualified(route.version_arn) != machine.arn
             or not is_version(route.version_arn)
             or int(parts[7]) not in machine.versions
         ):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from aiowfm.local.service import Service
 
 # Payloads on one page of a history: what is written as JSON must not hold up others.
-MOST_PAGE_CHARACTERS = 1_000_000
+MAX_PAGE_CHARACTERS = 1_000_000
 
 
 async def start_execution(service: Service, request: Request) -> Answer:
@@ -128,7 +128,7 @@ async def get_execution_history(service: Service, request: Request) -> Answer:
         after=0 if backwards else last or 0,
         before=last if backwards else None,
         limit=limit + 1,
-        most_characters=MOST_PAGE_CHARACTERS,
+        most_characters=MAX_PAGE_CHARACTERS,
         descending=backwards,
     )
     limit = min(limit, _fitting(events))
@@ -191,7 +191,7 @@ def _of_machine(service: Service, arn: str) -> dict[str, object]:
 
 def _fitting(events: Sequence[HistoryEvent]) -> int:
     """How many of *events* fit on a page; one at least."""
-    room = MOST_PAGE_CHARACTERS
+    room = MAX_PAGE_CHARACTERS
     for place, event in enumerate(events):
         room -= payload_characters(event)
         if room < 0 and place:

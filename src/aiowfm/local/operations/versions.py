@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aiowfm.local.aliases import is_version, machine_of
+from aiowfm.local.aliases import is_version
 from aiowfm.local.arns import checked_arn
 from aiowfm.local.errors import ServiceError
 from aiowfm.local.machines import INITIAL
 from aiowfm.local.operations.requests import Answer, Request, paging, present
+from aiowfm.names import unqualified
 
 if TYPE_CHECKING:
     from aiowfm.local.service import Service
@@ -59,7 +60,7 @@ async def delete_state_machine_version(service: Service, request: Request) -> An
         message = f"Invalid Arn: 'Not the ARN of a state machine version: {arn}'"
         raise ServiceError("InvalidArn", message)
     machine = service.machines.find(arn.split(":")[6])
-    if machine is None or machine_of(arn) != machine.arn:
+    if machine is None or unqualified(arn) != machine.arn:
         return {}
     aliases = [
         alias.name

@@ -155,7 +155,7 @@ class Database:
         (application,) = connection.execute("PRAGMA application_id").fetchone()
         (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         if tables and application != schema.APPLICATION_ID:
-            raise self._refused("it is a SQLite file of another program")
+            raise self._refused("it is a SQLite file of another program: give another path")
         if version > schema.VERSION:
             raise self._refused(
                 f"its schema is version {version}, and this release of aiowfm knows versions up to"
@@ -182,7 +182,7 @@ class Database:
             )
             return FileInUseError(self.path, str(refused))
         if name.startswith("SQLITE_NOTADB"):
-            return self._refused("it is not a SQLite file")
+            return self._refused("it is not a SQLite file: give another path")
         is_closed = self.is_file and os.path.exists(self.path) and not os.access(self.path, os.W_OK)
         if name.startswith("SQLITE_READONLY") or is_closed:
             return self._refused("it cannot be written: make it and its directory writable")

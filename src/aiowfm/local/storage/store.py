@@ -27,7 +27,7 @@ Result = TypeVar("Result")
 
 FIRST_PAUSE_SECONDS = 0.1  # before a commit that failed is tried again
 LONGEST_PAUSE_SECONDS = 5.0
-MOST_UNKEPT_EVENTS = 20_000  # what may gather before callers wait, however early they are answered
+MAX_UNKEPT_EVENTS = 20_000  # what may gather before callers wait, however early they are answered
 
 
 class Store:
@@ -133,7 +133,7 @@ class Store:
         """
         if self._database.acknowledges_early:
             self.check()
-            if self._gathering.event_count < MOST_UNKEPT_EVENTS:
+            if self._gathering.event_count < MAX_UNKEPT_EVENTS:
                 return
         await self.kept()
 
@@ -183,7 +183,7 @@ class Store:
         finally:
             self._writing = None
         if self._fault is not None:
-            log.warning("the store can be written again: %s", self.path)
+            log.warning("the file %s can be written again", self.path)
             self._fault = None
             self._is_well.set()
         batch.settle()
@@ -193,7 +193,7 @@ class Store:
     def _failed(self, batch: Batch, error: sqlite3.Error) -> None:
         """Tell those who wait, and keep all of it for the next try."""
         if self._fault is None:
-            log.error("the store cannot be written: %s", error)
+            log.error("the file %s cannot be written, which is tried again: %s", self.path, error)
             self._is_well = anyio.Event()
         self._fault = (
             f"The file {self.path} cannot be written: {error}. What was accepted is kept in memory"

@@ -13,14 +13,13 @@ from aiowfm.asl.errors import RUNTIME
 from aiowfm.asl.frames import Visit
 from aiowfm.asl.messages import CallService, TaskEvent, TaskFailed
 from aiowfm.local.calls import ServiceCalls
+from aiowfm.local.errors import DEFECT
 from aiowfm.local.tokens import TaskId
 
 if TYPE_CHECKING:
     from aiowfm.local.service import Service
 
 log = logging.getLogger("aiowfm.local")
-
-DEFECT = "The embedded engine failed; its log says why."
 
 
 class Calls:

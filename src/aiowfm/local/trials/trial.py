@@ -22,7 +22,8 @@ from aiowfm.asl.messages import (
     Timer,
     TimerFired,
 )
-from aiowfm.local.trials.calls import DEFECT, Calls
+from aiowfm.local.errors import DEFECT
+from aiowfm.local.trials.calls import Calls
 from aiowfm.local.trials.inspection import inspection
 from aiowfm.local.trials.probe import Probe
 
