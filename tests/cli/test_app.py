@@ -55,7 +55,7 @@ def test_a_port_that_is_taken_is_named() -> None:
     )
     done = subprocess.run([sys.executable, "-c", listen], capture_output=True, text=True)
     assert done.returncode == 1
-    assert re.match(r"aiowfm: cannot listen on 127\.0\.0\.1:\d+: .*address", done.stderr)
+    assert re.match(r"aiowfm: cannot listen on 127\.0\.0\.1:\d+: Address .*--port\n", done.stderr)
 
 
 def test_an_account_is_twelve_digits() -> None:

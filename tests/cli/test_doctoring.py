@@ -30,7 +30,7 @@ def run(command: str, *options: str, **variables: str) -> tuple[int, str, str]:
 
 def diagnosis(*options: str, **variables: str) -> tuple[int, dict[str, list[dict[str, Any]]]]:
     """The exit code, and what was found by what it is about."""
-    code, out, _ = run("doctor", *options, "--format", "json", **variables)
+    code, out, _ = run("doctor", *options, "--json", **variables)
     shown = json.loads(out)
     assert shown["healthy"] is (code == 0)
     found: dict[str, list[dict[str, Any]]] = {}
@@ -115,7 +115,7 @@ def test_no_credentials_are_a_row_and_no_traceback(tmp_path: Path, environment: 
         "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "credentials"),
     }
     done = subprocess.run(
-        [sys.executable, "-m", "aiowfm", "doctor", MODULE, "--format", "json"],
+        [sys.executable, "-m", "aiowfm", "doctor", MODULE, "--json"],
         capture_output=True,
         text=True,
         env={**kept, **nowhere, "ENVIRONMENT": environment, "URL": "http://127.0.0.1:9"},

@@ -45,7 +45,7 @@ def test_workflows_in_memory_cannot_be_seen_from_here(shop: Shop, command: list[
 def test_looking_makes_no_file(shop: Shop, command: list[str]) -> None:
     code, out, err = called(shop, ENGINE, command)
     assert (code, out) == (1, "")
-    assert f"LocalBackend('shop.db'): there is no such file in {shop.directory}" in err
+    assert err.startswith(f"aiowfm: shop.db: there is no such file in {shop.directory}")
     assert not (shop.directory / "shop.db").exists()
 
 
@@ -67,7 +67,7 @@ def test_a_file_of_another_process_is_said_with_what_to_do(shop: Shop) -> None:
             done = shop(command, ENGINE, *(["order"] if command == "run" else []))
             assert (done.code, done.out) == (1, "")
             assert re.search(
-                r"aiowfm: LocalBackend\('shop.db'\): it is in use by process"
+                r"^aiowfm: shop\.db: it is in use by process"
                 rf" {owner.pid} on .*; a file has one owner at a time\. Stop that process first\.",
                 done.err,
             )
