@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from aiowfm.cli.app import app
 from tests.cli.conftest import ENGINE, MODULE, Shop
 
 COMMANDS = [
@@ -130,9 +130,8 @@ def test_a_worker_needs_workflows_that_others_can_start(shop: Shop) -> None:
 def completed(shop: Shop, line: str) -> list[str]:
     """What a shell is offered for the last word of *line*."""
     words = {"COMP_WORDS": line, "COMP_CWORD": str(len(line.split(" ")) - 1)}
-    program = [Path(sys.executable).with_name("aiowfm")]
-    environment = os.environ | words | {"_AIOWFM_COMPLETE": "complete_bash"}
-    done = subprocess.run(program, env=environment, capture_output=True, text=True)
+    environment = words | {"_AIOWFM_COMPLETE": "complete_bash"}
+    done = CliRunner().invoke(app, env=environment)
     assert done.stderr == ""
     return done.stdout.split()
 

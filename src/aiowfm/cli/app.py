@@ -31,6 +31,7 @@ app = typer.Typer(
     name="aiowfm",
     cls=Commands,
     no_args_is_help=True,
+    rich_markup_mode="markdown",  # paragraphs of docstrings flow
     pretty_exceptions_enable=False,
 )
 

@@ -35,7 +35,7 @@ def compile_(
     ] = None,
     region: RegionOption = "us-east-1",
     account_id: AccountIdOption = "000000000000",
-    json: AlwaysJsonOption = True,
+    json: AlwaysJsonOption = False,
 ) -> None:
     """Print the States Language that a definition is deployed as, key by key.
 

@@ -64,7 +64,7 @@ def iam(
         str | None,
         typer.Option(metavar="ARN", help="The role of state machines; the backend's unless given."),
     ] = None,
-    json: AlwaysJsonOption = True,
+    json: AlwaysJsonOption = False,
 ) -> None:
     """Print least-privilege IAM policies, made from the definitions and handlers of an engine.
 

@@ -135,6 +135,10 @@ def output_errors() -> Iterator[None]:
         if is_pipe or (exc.filename is None and exc.errno in _NO_ROOM):
             raise OutputError(exc) from exc
         raise
+    except SystemExit as exc:
+        if isinstance(exc.__context__, BrokenPipeError):  # rich, where it prints help
+            raise OutputError(exc.__context__) from exc
+        raise
 
 
 def _let_go() -> None:

@@ -40,7 +40,7 @@ from aiowfm.workflows import Filters, Repair, Workflow, WorkflowStatus
 
 IdsArgument = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[ID]...", help="Ids of workflows; without them, give filters."),
+    typer.Argument(metavar="ID", help="Ids of workflows; without them, give filters."),
 ]
 NameOption = Annotated[
     str | None,

@@ -10,7 +10,7 @@ from aiowfm.cli.options import AlwaysJsonOption
 from aiowfm.definitions.schema import file_schema
 
 
-def schema(json: AlwaysJsonOption = True) -> None:
+def schema(json: AlwaysJsonOption = False) -> None:
     """Print the JSON Schema of files with definitions, for editors."""
     typer.echo(schema_text(), nl=False)
 

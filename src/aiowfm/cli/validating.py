@@ -23,7 +23,7 @@ from aiowfm.errors import DefinitionError, Problem
 
 def validate(
     files: Annotated[
-        list[str], typer.Argument(metavar="FILE...", help="Definitions, in YAML or JSON.")
+        list[str], typer.Argument(metavar="FILE", help="Definitions, in YAML or JSON.")
     ],
     handlers: HandlersOption = None,
     format: Annotated[
