@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -230,6 +231,10 @@ def test_vacuum_shrinks_a_file_and_says_by_how_much(tmp_path: Path) -> None:
     assert float(shown[2]) == pytest.approx(before / 1e6, abs=0.1)
     assert float(shown[3]) == pytest.approx(path.stat().st_size / 1e3, abs=0.1)
     assert [each.name for each in tmp_path.iterdir()] == ["workflows.db"]
+    after = path.stat().st_size
+    done = CliRunner().invoke(app, ["vacuum", str(path), "--json"])
+    sizes = {"bytes_before": after, "bytes_after": path.stat().st_size}
+    assert json.loads(done.output) == {"file": str(path), **sizes}
 
 
 def test_vacuum_makes_no_file(tmp_path: Path) -> None:

@@ -57,6 +57,7 @@ def test_a_definition_is_printed_as_it_is_deployed(file: str) -> None:
     assert state["Resource"] == arn
     assert state["HeartbeatSeconds"] == 60
     assert machine(file, "one")["States"]["w"]["Resource"].endswith(":activity:dev--app-work")
+    assert run(file, "one", "--json") == run(file, "one")
 
 
 def test_an_engine_says_what_is_compiled_in(file: str) -> None:

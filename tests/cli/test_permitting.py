@@ -22,6 +22,7 @@ def printed(*options: str, **variables: str) -> Any:
 
 def test_all_policies_are_printed_by_name_and_nothing_is_asked() -> None:
     made = printed(**VARIABLES)
+    assert printed("--json", **VARIABLES) == made
     names = ["state-machine-trust", "state-machine", "worker", "finalizer", "deployer", "doctor"]
     assert list(made) == names
     for name in names:
