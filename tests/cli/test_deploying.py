@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import anyio
@@ -30,7 +31,8 @@ MODULE = "tests.cli.deployed_program:make_engine"
 KEYS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
 
 
-# Reads a line with the results to deploy at once, has a process for each, and writes their codes.
+# Reads a line with the variables of deployments at once, has a process for each, and writes
+# what they end with.
 DEPLOYING = f"""
 import aioboto3, json, os, sys
 from aiowfm.cli.app import app
@@ -38,9 +40,9 @@ from tests.cli import deployed_program
 
 for line in sys.stdin:
     children = []
-    for result in json.loads(line):
+    for variables in json.loads(line):
         if (child := os.fork()) == 0:
-            os.environ["RESULT"] = result
+            os.environ.update(variables)
             os.dup2(2, 1)
             app(["deploy", {MODULE!r}])
         children.append(child)
@@ -49,11 +51,20 @@ for line in sys.stdin:
 """
 
 
-def at_once(program: subprocess.Popen[str], results: list[str]) -> list[int]:
-    """What deployments of *results* end with."""
+@pytest.fixture(scope="module")
+def deploying() -> Iterator[subprocess.Popen[str]]:
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    program = [sys.executable, "-c", DEPLOYING]
+    with subprocess.Popen(program, text=True, env=os.environ | KEYS, **pipes) as started:  # type: ignore[call-overload]  # of two pipes
+        yield started
+        started.stdin.close()
+
+
+def at_once(program: subprocess.Popen[str], variables: list[dict[str, str]]) -> list[int]:
+    """What deployments with *variables* end with."""
     assert program.stdin is not None
     assert program.stdout is not None
-    program.stdin.write(f"{json.dumps(results)}\n")
+    program.stdin.write(f"{json.dumps(variables)}\n")
     program.stdin.flush()
     codes: list[int] = json.loads(program.stdout.readline())
     return codes
@@ -115,24 +126,17 @@ def test_what_may_not_change_ends_with_one_and_is_left(place: AwsPlace, environm
 
 @pytest.mark.parametrize("same", [True, False], ids=["the same", "another each"])
 def test_processes_that_deploy_at_once_settle_it(
-    place: AwsPlace, environment: str, same: bool
+    place: AwsPlace, environment: str, same: bool, deploying: subprocess.Popen[str]
 ) -> None:
     variables: dict[str, str] = {"ENVIRONMENT": environment, "RESULT": "old"}
     name = f"{environment}--flow---1--work"
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen(  # type: ignore[call-overload]  # of two pipes
-        [sys.executable, "-c", DEPLOYING],
-        text=True,
-        env={**os.environ, **KEYS, "URL": place.url, **variables},
-        **pipes,
-    ) as program:
-        for round in ("create", "change"):
-            results = [f"{round} {number * (not same)}" for number in range(2)]
-            assert at_once(program, results) == [0, 0]
-            now: dict[str, Any] = anyio.run(place.describe, name)
-            newest = place.client_call("DescribeStateMachine", stateMachineArn=now["versions"][0])
-            assert any(f'"{result}"' in newest["definition"] for result in results)
-        program.stdin.close()
+    for round in ("create", "change"):
+        results = [f"{round} {number * (not same)}" for number in range(2)]
+        wishes = [variables | {"URL": str(place.url), "RESULT": result} for result in results]
+        assert at_once(deploying, wishes) == [0, 0]
+        now: dict[str, Any] = anyio.run(place.describe, name)
+        newest = place.client_call("DescribeStateMachine", stateMachineArn=now["versions"][0])
+        assert any(f'"{result}"' in newest["definition"] for result in results)
     # Whoever comes next finds what is deployed, whichever process wrote its tags last.
     for result in set(results):
         code, _, err = deploy(place, **variables | {"RESULT": result})

@@ -69,8 +69,10 @@ def test_workflows_of_a_server_are_worked_on_by_one_and_watched_by_another(
     assert "callbacks are not read through a server" in said
     assert "Traceback" not in said
 
+    what_it_does_not_know_is_said_in_a_line(shop, server)
 
-def test_what_a_server_does_not_know_is_said_in_a_line(shop: Shop, server: str) -> None:
+
+def what_it_does_not_know_is_said_in_a_line(shop: Shop, server: str) -> None:
     for command in (["pending"], ["complete", "k"], ["fail", "k", "--error", "No"]):
         done = shop(command[0], ENGINE, *command[1:], "--server", server)
         assert (done.code, done.out) == (1, "")
