@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore import loaders
 from typer import testing
 from typer.main import get_command
 from typer.testing import CliRunner
@@ -139,8 +140,9 @@ class Shop:
 
 @pytest.fixture(autouse=True, scope="session")
 def made_once() -> Iterator[None]:
-    """The commands, which the runner would make out of all signatures for each call."""
+    """What would be made for each call: commands out of signatures, and AWS's models from files."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loaders, "create_loader", cache(loaders.create_loader))
         patch.setattr(testing, "_get_command", cache(get_command))
         yield
 

@@ -34,9 +34,15 @@ KEYS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
 # Reads a line with the variables of deployments at once, has a process for each, and writes
 # what they end with.
 DEPLOYING = f"""
-import aioboto3, json, os, sys
+import aioboto3, functools, json, os, sys
+from botocore import loaders
 from aiowfm.cli.app import app
 from tests.cli import deployed_program
+
+# Read once what takes a second in each process.
+loaders.create_loader = functools.cache(loaders.create_loader)
+loaders.create_loader(None).load_service_model("stepfunctions", "service-2")
+loaders.create_loader(None).load_data("endpoints")
 
 for line in sys.stdin:
     children = []
