@@ -17,6 +17,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from aiowfm.cli.app import app
+from tests.cli import terminal
 
 PROGRAM = """
 import asyncio
@@ -145,6 +146,7 @@ def made_once() -> Iterator[None]:
         patch.setattr(loaders, "create_loader", cache(loaders.create_loader))
         patch.setattr(testing, "_get_command", cache(get_command))
         yield
+    terminal.close()
 
 
 @pytest.fixture
