@@ -18,6 +18,7 @@ import anyio
 import pytest
 from typer.testing import CliRunner
 
+import aiowfm
 from aiowfm.cli.app import app
 from aiowfm.local.storage.database import Database
 from tests.serve.conftest import boto3_client
@@ -85,7 +86,18 @@ def test_messages_without_credentials_are_refused_at_the_start() -> None:
     assert "set AWS_ACCESS_KEY_ID" in done.stderr
 
 
-@pytest.mark.parametrize("missing", ["typer", "rich", "aiohttp"])
+def test_a_missing_extra_of_the_server_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [*sys.modules]:
+        if name.startswith(("aiohttp", "aiowfm.serve")):
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delattr(aiowfm, "serve", raising=False)
+    monkeypatch.setitem(sys.modules, "aiohttp", None)
+    done = CliRunner().invoke(app, ["serve", "--port", "0"])
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "needs aiohttp, which is not installed: pip install 'aiowfm[cli,serve]'" in done.stderr
+
+
+@pytest.mark.parametrize("missing", ["typer", "rich"])
 def test_a_missing_extra_is_named(missing: str) -> None:
     without = (
         "import sys\n"
@@ -144,18 +156,6 @@ def test_a_file_is_kept_and_closed_on_a_signal(tmp_path: Path, options: list[str
     with serving_a_file(path) as (_, line), boto3_client(url_in(line)) as sfn:
         arn = "arn:aws:states:us-east-1:000000000000:execution:m:x"
         assert sfn.describe_execution(executionArn=arn)["output"] == '"done"'
-
-
-def test_a_file_in_use_is_refused_in_a_line_that_names_its_owner(tmp_path: Path) -> None:
-    path = tmp_path / "workflows.db"
-    with serving_a_file(path) as (server, _):
-        for command in (["serve", "--port", "0", "--db"], ["vacuum"]):
-            done = CliRunner().invoke(app, [*command, str(path)])
-            assert done.exit_code == 1
-            assert re.fullmatch(
-                rf"aiowfm: {re.escape(str(path))}: it is in use by process {server.pid} on .*\n",
-                done.stderr,
-            )
 
 
 def test_a_file_of_another_kind_is_refused_in_a_line(tmp_path: Path) -> None:

@@ -152,8 +152,9 @@ def test_processes_that_deploy_at_once_settle_it(
 
 
 def test_programs_get_what_would_change_and_what_was_done(
-    place: AwsPlace, environment: str
+    served_url: str, environment: str
 ) -> None:
+    place = aws_place(served_url, account_id=ACCOUNT_ID)
     variables: dict[str, str] = {"ENVIRONMENT": environment, "RESULT": "old", "VERSION": "0"}
     name = f"{environment}--flow--0--work"
     machine = {"kind": "state machine", "name": name, "role": None, "note": ""}

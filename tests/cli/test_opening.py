@@ -63,8 +63,14 @@ def test_a_file_of_another_process_is_said_with_what_to_do(shop: Shop) -> None:
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with subprocess.Popen(program, text=True, **pipes) as owner:  # type: ignore[call-overload]  # of two pipes
         owner.stdout.readline()
-        for command in ("ls", "worker", "run"):
-            done = shop(command, ENGINE, *(["order"] if command == "run" else []))
+        for command in (
+            ["ls", ENGINE],
+            ["worker", ENGINE],
+            ["run", ENGINE, "order"],
+            ["serve", "--port", "0", "--db", "shop.db"],
+            ["vacuum", "shop.db"],
+        ):
+            done = shop(*command)
             assert (done.code, done.out) == (1, "")
             assert re.search(
                 r"^aiowfm: shop\.db: it is in use by process"
