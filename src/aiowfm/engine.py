@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Self, TypeVar, Unpack
 
 import anyio
+from anyio.abc import TaskStatus
 
 from aiowfm import environment
 from aiowfm.assembly import Assembly, EngineStats, Parts
@@ -348,8 +349,13 @@ class Engine(WorkflowCalls):
         if self.state is not EngineState.STOPPED:
             await self.stop()
 
-    async def run_forever(self) -> None:
+    async def run_forever(
+        self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED
+    ) -> None:
         """Start, work until SIGINT or SIGTERM, stop; a second signal ends the grace.
+
+        Args:
+            task_status: Told once it works, as by `await group.start(engine.run_forever)`.
 
         Raises:
             EngineStateError: it is not stopped.
@@ -358,6 +364,7 @@ class Engine(WorkflowCalls):
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
             await self.start()
             life = self._lifecycle.require_life("run_forever()")
+            task_status.started()
             try:
                 async with anyio.create_task_group() as group:
                     group.start_soon(self._obey, signals, life)

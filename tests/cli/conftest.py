@@ -6,13 +6,18 @@ import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore import loaders
+from typer import testing
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from aiowfm.cli.app import app
+from tests.cli import terminal
 
 PROGRAM = """
 import asyncio
@@ -118,11 +123,7 @@ class Shop:
         done = CliRunner().invoke(app, [command, *arguments], input=input)
         if done.exception is not None and not isinstance(done.exception, SystemExit):
             raise done.exception
-        out, err = done.stdout, done.stderr
-        said = getattr(done.exception, "code", None)
-        if isinstance(said, str):  # the runner prints it where the interpreter does not
-            out, err = out.removesuffix(f"{said}\n"), f"{err}{said}\n"
-        return Done(done.exit_code, out, err)
+        return Done(done.exit_code, done.stdout, done.stderr)
 
     def started(self, workflow: str, input: object) -> str:
         """The id of a workflow that nobody works on yet."""
@@ -136,6 +137,16 @@ class Shop:
         assert done.code in (0, 4), done.err
         id: str = done.json["id"]
         return id
+
+
+@pytest.fixture(autouse=True, scope="session")
+def made_once() -> Iterator[None]:
+    """What would be made for each call: commands out of signatures, and AWS's models from files."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loaders, "create_loader", cache(loaders.create_loader))
+        patch.setattr(testing, "_get_command", cache(get_command))
+        yield
+    terminal.close()
 
 
 @pytest.fixture

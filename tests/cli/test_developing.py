@@ -16,7 +16,7 @@ from tests.cli.terminal import Terminal, terminal
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(90)]
 
 CTRL_C = "\x03"
-ANNOUNCED = re.compile(r"--server (http://127\.0\.0\.1:\d+)")
+ANNOUNCED = re.compile(r"(?:--server |\"url\": \")(http://127\.0\.0\.1:\d+)")
 
 
 def url_of(shown: Terminal, count: int = 1) -> str:
@@ -66,6 +66,7 @@ def test_a_change_takes_effect_and_workflows_stay(shop: Shop) -> None:
         with pytest.raises(HTTPError, match="415"):
             urlopen(Request(url + PATH, data=b'{"call": "pending"}'))
 
+        (shop.directory / "go").touch()  # nothing runs that would be waited for
         shown.press(CTRL_C)
         assert shown.end() == 0
     assert "Traceback" not in shown.text
@@ -76,12 +77,16 @@ def test_a_broken_program_waits_for_its_mending(shop: Shop) -> None:
     program = shop.directory / f"{MODULE}.py"
     whole = program.read_text()
     program.write_text("1 / 0")
-    with terminal("dev", ENGINE, "--port", "0", columns=120) as shown:
+    with terminal("dev", ENGINE, "--port", "0", "--json", columns=120) as shown:
         shown.until_shows("waiting for a change to try again")
         assert "ZeroDivisionError: division by zero" in shown.shown
         program.write_text(whole)
         done = shop("ls", ENGINE, "--server", url_of(shown))
         assert (done.code, done.err) == (0, "no workflows\n")
+        assert (
+            '"app": "shop", "environment": "dev", "tasks": ["charge", "pack", "wait"]}'
+            in shown.text
+        )
         shown.press(CTRL_C)
         assert shown.end() == 0
     assert "Traceback" not in shown.text

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
+from botocore.retries.standard import ExponentialBackoff
 from typer.testing import CliRunner
 
 from aiowfm.cli.app import app
@@ -30,7 +29,7 @@ def run(command: str, *options: str, **variables: str) -> tuple[int, str, str]:
 
 def diagnosis(*options: str, **variables: str) -> tuple[int, dict[str, list[dict[str, Any]]]]:
     """The exit code, and what was found by what it is about."""
-    code, out, _ = run("doctor", *options, "--format", "json", **variables)
+    code, out, _ = run("doctor", *options, "--json", **variables)
     shown = json.loads(out)
     assert shown["healthy"] is (code == 0)
     found: dict[str, list[dict[str, Any]]] = {}
@@ -91,7 +90,8 @@ def test_an_embedded_engine(tmp_path: Path, environment: str) -> None:
     assert (code, found["backend"][0]["health"]) == (1, "problem")
 
 
-def test_an_endpoint_that_is_not_there(environment: str) -> None:
+def test_an_endpoint_that_is_not_there(monkeypatch: pytest.MonkeyPatch, environment: str) -> None:
+    monkeypatch.setattr(ExponentialBackoff, "delay_amount", lambda *_: 0)
     code, found = diagnosis(ENVIRONMENT=environment, URL="http://127.0.0.1:9")
     assert code == 1
     (problem,) = found["Step Functions"]
@@ -108,19 +108,15 @@ def test_a_profile_that_does_not_exist(environment: str) -> None:
 
 
 def test_no_credentials_are_a_row_and_no_traceback(tmp_path: Path, environment: str) -> None:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    nowhere = {
+    nowhere: dict[str, str | None] = {name: None for name in os.environ if name[:4] == "AWS_"}
+    nowhere |= {
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_CONFIG_FILE": str(tmp_path / "config"),
         "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "credentials"),
     }
-    done = subprocess.run(
-        [sys.executable, "-m", "aiowfm", "doctor", MODULE, "--format", "json"],
-        capture_output=True,
-        text=True,
-        env={**kept, **nowhere, "ENVIRONMENT": environment, "URL": "http://127.0.0.1:9"},
-    )
-    assert (done.returncode, done.stderr) == (1, "")
+    variables = {"ENVIRONMENT": environment, "URL": "http://127.0.0.1:9"}
+    done = CliRunner().invoke(app, ["doctor", MODULE, "--json"], env=nowhere | variables)
+    assert (done.exit_code, done.stderr) == (1, "")
     problems = [
         each["subject"] for each in json.loads(done.stdout)["checks"] if each["health"] == "problem"
     ]

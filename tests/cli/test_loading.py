@@ -77,7 +77,7 @@ def test_what_is_no_engine_is_said_in_words(place: str, said: str) -> None:
         load_engine(place)
 
 
-def test_what_the_program_itself_raises_is_said_with_its_place(tmp_path: Path) -> None:
+def test_what_the_program_itself_raises_is_said_with_its_place() -> None:
     for place, error, line in (
         ("broken_of_test:engine", "ModuleNotFoundError: No module named 'nothing_like_this'", 1),
         ("leaving_of_test:engine", "SystemExit: 3", 2),
@@ -86,7 +86,7 @@ def test_what_the_program_itself_raises_is_said_with_its_place(tmp_path: Path) -
         with pytest.raises(NoEngineError) as refused:
             load_engine(place)
         module = place.partition(":")[0]
-        where = f"{tmp_path / module}.py:{line}"
+        where = f"{module}.py:{line}"
         assert str(refused.value) == f"importing {module!r} failed: {error} ({where})"
     with pytest.raises(NoEngineError, match="calling 'shop_of_test:failing' failed: KeyError: 'x'"):
         load_engine("shop_of_test:failing")

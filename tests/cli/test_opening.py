@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from aiowfm.cli.app import app
 from tests.cli.conftest import ENGINE, MODULE, Shop
 
 COMMANDS = [
@@ -45,7 +45,7 @@ def test_workflows_in_memory_cannot_be_seen_from_here(shop: Shop, command: list[
 def test_looking_makes_no_file(shop: Shop, command: list[str]) -> None:
     code, out, err = called(shop, ENGINE, command)
     assert (code, out) == (1, "")
-    assert f"LocalBackend('shop.db'): there is no such file in {shop.directory}" in err
+    assert err.startswith(f"aiowfm: shop.db: there is no such file in {shop.directory}")
     assert not (shop.directory / "shop.db").exists()
 
 
@@ -63,11 +63,17 @@ def test_a_file_of_another_process_is_said_with_what_to_do(shop: Shop) -> None:
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with subprocess.Popen(program, text=True, **pipes) as owner:  # type: ignore[call-overload]  # of two pipes
         owner.stdout.readline()
-        for command in ("ls", "worker", "run"):
-            done = shop(command, ENGINE, *(["order"] if command == "run" else []))
+        for command in (
+            ["ls", ENGINE],
+            ["worker", ENGINE],
+            ["run", ENGINE, "order"],
+            ["serve", "--port", "0", "--db", "shop.db"],
+            ["vacuum", "shop.db"],
+        ):
+            done = shop(*command)
             assert (done.code, done.out) == (1, "")
             assert re.search(
-                r"aiowfm: LocalBackend\('shop.db'\): it is in use by process"
+                r"^aiowfm: shop\.db: it is in use by process"
                 rf" {owner.pid} on .*; a file has one owner at a time\. Stop that process first\.",
                 done.err,
             )
@@ -130,9 +136,8 @@ def test_a_worker_needs_workflows_that_others_can_start(shop: Shop) -> None:
 def completed(shop: Shop, line: str) -> list[str]:
     """What a shell is offered for the last word of *line*."""
     words = {"COMP_WORDS": line, "COMP_CWORD": str(len(line.split(" ")) - 1)}
-    program = [Path(sys.executable).with_name("aiowfm")]
-    environment = os.environ | words | {"_AIOWFM_COMPLETE": "complete_bash"}
-    done = subprocess.run(program, env=environment, capture_output=True, text=True)
+    environment = words | {"_AIOWFM_COMPLETE": "complete_bash"}
+    done = CliRunner().invoke(app, env=environment)
     assert done.stderr == ""
     return done.stdout.split()
 

@@ -22,6 +22,7 @@ def printed(*options: str, **variables: str) -> Any:
 
 def test_all_policies_are_printed_by_name_and_nothing_is_asked() -> None:
     made = printed(**VARIABLES)
+    assert printed("--json", **VARIABLES) == made
     names = ["state-machine-trust", "state-machine", "worker", "finalizer", "deployer", "doctor"]
     assert list(made) == names
     for name in names:
@@ -46,8 +47,8 @@ def test_the_engine_says_how_it_provisions_and_an_option_says_otherwise() -> Non
 
 def test_an_embedded_engine_needs_to_be_told_where() -> None:
     code, *said = run("iam", **LOCAL)
-    assert code == 1
-    assert "--region and --role-arn" in "".join(said)
+    assert code == 2
+    assert "--region, --role-arn: " in "".join(said)
     made = printed("--region", "cn-north-1", "--role-arn", ROLE_ARN, **LOCAL)
     assert made["state-machine"]["Statement"][0]["Resource"] == [
         "arn:aws-cn:sqs:cn-north-1:123456789012:prod--shop-callbacks"
@@ -56,7 +57,7 @@ def test_an_embedded_engine_needs_to_be_told_where() -> None:
 
 def test_a_role_of_another_account_is_refused() -> None:
     code, *said = run("iam", "--role-arn", ROLE_ARN, **VARIABLES)
-    assert code == 1
+    assert code == 2
     assert "is a role of another" in "".join(said)
     assert printed("--role-arn", ROLE_ARN, "--account-id", "123456789012", **VARIABLES)
 

@@ -43,7 +43,7 @@ def test_input_that_is_not_json_is_a_wrong_call(shop: Shop, input: str, said: st
     (shop.directory / "broken.json").write_text("{]")
     done = shop("run", ENGINE, "order", "--input", input, input="nothing")
     assert done.code == 2
-    assert said in done.said.replace("│ ", "")
+    assert said in done.said
     assert not (shop.directory / "shop.db").exists()
 
 
@@ -137,4 +137,4 @@ def test_what_cannot_be_run_is_said_in_a_line(
 ) -> None:
     done = shop("run", *arguments)
     assert (done.code, done.out) == (code, "")
-    assert said in done.said.replace("│ ", "")
+    assert said in done.said

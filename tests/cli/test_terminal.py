@@ -36,11 +36,7 @@ def test_a_failure_and_its_reason_stay_on_the_screen(shop: Shop) -> None:
     assert "└── ✗ charge Task" in shown.shown
     assert "CardDeclined: no �[31m money" in shown.shown
     assert "failed: CardDeclined" in shown.shown
-
-
-def test_a_log_goes_above_the_tree(shop: Shop) -> None:
-    with terminal("run", ENGINE, "order", "--input", '{"poor": 1}', "-f") as shown:
-        shown.end()
+    # The log goes above the tree.
     lines = shown.shown.splitlines()
     (warning,) = (n for n, line in enumerate(lines) if "WARNING" in line)
     (tree,) = (n for n, line in enumerate(lines) if line.startswith("└── ✗ charge"))

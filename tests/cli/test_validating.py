@@ -108,7 +108,8 @@ def test_programs_get_a_list_of_objects() -> None:
         "code": "MISSING_TRANSITION_TARGET",
         "message": "Next names no state: 'shp'; did you mean 'ship'?",
     }
-    assert json.loads(validate(write("good.yml", GOOD), "--format", "json").output) == []
+    assert validate("bad.yml", "--json").output == done.output
+    assert json.loads(validate(write("good.yml", GOOD), "--json").output) == []
 
 
 def test_github_gets_annotations_with_what_it_would_misread_escaped() -> None:
@@ -173,7 +174,8 @@ def test_resources_are_checked_against_handlers_and_handlers_against_resources()
         "bad.yml:7:9: order.charge: error: Resource: no handler is registered for 'chrge';"
         " did you mean 'charge'?\n  7 |         Resource: chrge\n" in done.output
     )
-    assert "shop.py:7: charge: warning: no Task names the handler 'charge'" in done.output
+    # Of the program, too, the path is from here.
+    assert "\nshop.py:7: charge: warning: no Task names the handler 'charge'" in done.output
     assert "'ship'?\n" in done.output
     assert "no Task names the handler 'ship'" not in done.output
 

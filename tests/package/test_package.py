@@ -68,7 +68,7 @@ def test_the_wheel_has_the_package_and_nothing_else(wheel: Path) -> None:
         "entry_points.txt",
     }
     assert "License-Expression: Apache-2.0" in metadata
-    assert "aiowfm = aiowfm.cli:main" in entries
+    assert "aiowfm = aiowfm_command:main" in entries
 
 
 @pytest.mark.parametrize("resolution", ["highest", "lowest-direct"])

@@ -13,8 +13,9 @@ from aiowfm.cli import documents, texts
 from aiowfm.cli.answers import answer
 from aiowfm.cli.exits import Exit
 from aiowfm.cli.loading import EngineArgument
-from aiowfm.cli.opening import code_of, loaded, refused_in_a_line, require_shared, run_on
+from aiowfm.cli.opening import code_of, loaded, require_shared, run_on
 from aiowfm.cli.options import (
+    JSON,
     JsonOption,
     KeyArgument,
     ServerOption,
@@ -43,7 +44,10 @@ _SAID = {
 
 def pending(
     engine: EngineArgument,
-    limit: Annotated[int, typer.Option(min=0, help="How many at most; 0: all.")] = 100,
+    limit: Annotated[
+        int,
+        typer.Option(min=0, metavar="N", help="How many at most, those that wait longest; 0: all."),
+    ] = 100,
     json: JsonOption = False,
     server: ServerOption = None,
 ) -> None:
@@ -62,9 +66,7 @@ def pending(
 def complete(
     engine: EngineArgument,
     key: KeyArgument,
-    output: Annotated[
-        str, typer.Option(metavar="JSON|@FILE|-", help="The output of the state.")
-    ] = "{}",
+    output: Annotated[str, typer.Option(metavar=JSON, help="The output of the state.")] = "{}",
     wait_id: WaitIdOption = None,
     early: EarlyOption = False,
     json: JsonOption = False,
@@ -104,26 +106,25 @@ def _which(wait_id: str | None, early: bool) -> dict[str, object]:
 
 def _ask(place: str, server: str | None, question: Mapping[str, Any], shown: Shown) -> None:
     """Show what the engine at *place* says, or the one at *server* in its place."""
-    with refused_in_a_line():
-        engine = loaded(place, server)
-        config = engine.config
-        whole = {**question, "app": config.app, "environment": config.environment}
+    engine = loaded(place, server)
+    config = engine.config
+    whole = {**question, "app": config.app, "environment": config.environment}
 
-        async def here(engine: Engine) -> int:
-            shown(await answer(engine, whole))
-            return Exit.DONE
+    async def here(engine: Engine) -> int:
+        shown(await answer(engine, whole))
+        return Exit.DONE
 
-        async def there() -> int:
-            from aiowfm.cli.asking import asked  # loads aiohttp, only when needed
+    async def there() -> int:
+        from aiowfm.cli.asking import asked  # loads aiohttp, only when needed
 
-            assert server is not None
-            shown(await asked(server, whole))
-            return Exit.DONE
+        assert server is not None
+        shown(await asked(server, whole))
+        return Exit.DONE
 
-        if server is not None:
-            raise typer.Exit(code_of(there))
-        require_shared(engine)
-        run_on(engine, here)
+    if server is not None:
+        raise typer.Exit(code_of(there))
+    require_shared(engine)
+    run_on(engine, here)
 
 
 def _finished(key: str, as_json: bool) -> Shown:

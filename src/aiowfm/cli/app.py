@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
+from typing import Annotated
+
 import typer
 
 from aiowfm.cli import (
@@ -22,12 +25,34 @@ from aiowfm.cli import (
     validating,
     working,
 )
+from aiowfm.cli.refusals import Commands
 
 app = typer.Typer(
-    help="An embedded workflow manager backed by AWS Step Functions.",
+    name="aiowfm",
+    cls=Commands,
     no_args_is_help=True,
+    rich_markup_mode="markdown",  # paragraphs of docstrings flow
     pretty_exceptions_enable=False,
 )
+
+
+def _show_version(is_wanted: bool) -> None:
+    if is_wanted:
+        typer.echo(f"aiowfm {version('aiowfm')}")
+        raise typer.Exit
+
+
+@app.callback()
+def aiowfm(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """An embedded workflow manager backed by AWS Step Functions."""
+
 
 app.command()(validating.validate)
 app.command()(schemas.schema)

@@ -9,7 +9,7 @@ import typer
 
 from aiowfm.asl.findings import did_you_mean
 from aiowfm.definitions import WorkflowDefinition, load_definitions
-from aiowfm.errors import UnknownDefinitionError, UsageError
+from aiowfm.errors import UnknownDefinitionError
 
 FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="A YAML or JSON file.")]
 NameArgument = Annotated[
@@ -24,7 +24,7 @@ def chosen(file: Path, name: str | None) -> WorkflowDefinition:
     Raises:
         DefinitionError: the file has problems.
         UnknownDefinitionError: it has no such definition.
-        UsageError: no name is given, and it has several definitions.
+        typer.BadParameter: no name is given, and it has several definitions.
     """
     definitions = {each.name: each for each in load_definitions(file)}
     if name is not None:
@@ -34,5 +34,8 @@ def chosen(file: Path, name: str | None) -> WorkflowDefinition:
         return definitions[name]
     if len(definitions) != 1:
         names = ", ".join(definitions) or "none"
-        raise UsageError(f"name a definition, since {file} has {len(definitions)}: {names}")
+        raise typer.BadParameter(
+            f"give the name of a definition, since {file} has {len(definitions)}: {names}",
+            param_hint="NAME",
+        )
     return next(iter(definitions.values()))

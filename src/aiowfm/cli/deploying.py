@@ -6,15 +6,14 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Annotated
 
-import anyio
 import typer
 
+from aiowfm.cli import documents, texts
+from aiowfm.cli.exits import Exit
 from aiowfm.cli.loading import EngineArgument, load_engine
-from aiowfm.cli.refusals import refusals
-from aiowfm.engine import Engine
+from aiowfm.cli.opening import code_of
+from aiowfm.cli.options import DryRunOption, JsonOption
 from aiowfm.workflows import Change, DeploymentPlan, MachineChange, ResourceChange
-
-WOULD_CHANGE = 3  # exit code; 2 is that of a wrong call
 
 _MARKS = {
     Change.CREATE: ("+", "create", typer.colors.GREEN),
@@ -29,44 +28,41 @@ _COLOURS = {"+": typer.colors.GREEN, "-": typer.colors.RED, "@": typer.colors.CY
 
 def deploy(
     engine: EngineArgument,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only show what would change.")
-    ] = False,
+    dry_run: DryRunOption = False,
     exit_code: Annotated[
         bool,
         typer.Option("--exit-code", help="With --dry-run: end with 3 if something would change."),
     ] = False,
+    json: JsonOption = False,
 ) -> None:
     """Deploy an application: its activities, state machines, and what callbacks need.
 
     Shows what changes, then does it. Ends with 0, or with 1 where something is wrong; then
     nothing is changed.
     """
-    with refusals():
-        plan = anyio.run(_run, load_engine(engine), dry_run)
-    if plan.problems:
-        raise typer.Exit(1)
-    if dry_run and exit_code and plan.has_changes:
-        raise typer.Exit(WOULD_CHANGE)
+    if exit_code and not dry_run:
+        raise typer.BadParameter("it is for --dry-run", param_hint="--exit-code")
+    deployed = load_engine(engine)
 
-
-async def _run(engine: Engine, dry_run: bool) -> DeploymentPlan:
-    plan = await engine.deploy(dry_run=True)
-    for line in _shown(plan):
-        typer.echo(line)
-    if plan.problems:
+    async def work() -> int:
+        plan = await deployed.deploy(dry_run=True)
+        if not json:
+            for line in _shown(plan):
+                typer.echo(line)
+        is_done = plan.has_changes and not (plan.problems or dry_run)
+        if is_done:
+            await deployed.deploy(plan=plan)
         for problem in plan.problems:
-            first_line = str(problem).partition("\n")[0]  # the diff is shown above
-            typer.secho(first_line, fg=typer.colors.RED, err=True)
-        typer.echo("Nothing was deployed.")
-    elif dry_run:
-        typer.echo(_summary(plan, "to create", "to change", "to repair"))
-    elif plan.has_changes:
-        await engine.deploy(plan=plan)
-        typer.echo(_summary(plan, "created", "changed", "repaired"))
-    else:
-        typer.echo("Nothing to do.")
-    return plan
+            texts.complain(str(problem).partition("\n")[0])  # the diff is shown
+        if json:
+            documents.print_json(documents.plan_fields(plan, is_done=is_done))
+        else:
+            typer.echo(_outcome(plan, is_done=is_done, is_dry=dry_run))
+        if plan.problems:
+            return Exit.ERROR
+        return Exit.WOULD_CHANGE if exit_code and plan.has_changes else Exit.DONE
+
+    raise typer.Exit(code_of(work))
 
 
 def _shown(plan: DeploymentPlan) -> Iterator[str]:
@@ -90,6 +86,16 @@ def _details(change: MachineChange) -> Iterator[str]:
             yield f"tag {key}: {present.get(key, '(none)')} -> {value}"
     for line in change.diff.splitlines():
         yield typer.style(line, fg=_COLOURS.get(line[:1]))
+
+
+def _outcome(plan: DeploymentPlan, *, is_done: bool, is_dry: bool) -> str:
+    if plan.problems:
+        return "Nothing was deployed."
+    if is_done:
+        return _summary(plan, "created", "changed", "repaired")
+    if is_dry:
+        return _summary(plan, "to create", "to change", "to repair")
+    return "Nothing to do."
 
 
 def _summary(plan: DeploymentPlan, created: str, changed: str, repaired: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import signal
@@ -10,18 +9,21 @@ import socket
 import subprocess
 import sys
 import tempfile
+from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import anyio
 import typer
 
-from aiowfm.cli import texts
+from aiowfm.cli import documents, texts
 from aiowfm.cli.exits import Exit
 from aiowfm.cli.extras import needing
 from aiowfm.cli.loading import EngineArgument
 from aiowfm.cli.logs import LogLevel, LogLevelOption, log_to_stderr
-from aiowfm.cli.opening import code_of, loaded, on_engine, refused_in_a_line
+from aiowfm.cli.opening import code_of, loaded, on_engine
+from aiowfm.cli.options import JsonOption, PortOption
+from aiowfm.cli.refusals import cannot_listen, refusal
 from aiowfm.cli.working import described
 from aiowfm.engine import Engine
 from aiowfm.local import LocalBackend
@@ -47,27 +49,27 @@ def dev(
         str | None,
         typer.Option(
             metavar="FILE",
-            help="Where workflows are kept; unless given, in the engine's own LocalBackend file,"
+            help="Where workflows are kept; in the engine's own LocalBackend file unless given,"
             " or until this ends.",
         ),
     ] = None,
-    port: Annotated[
-        int, typer.Option(min=0, max=65_535, help="Of the server; 0 takes a free one.")
-    ] = 8083,
+    port: PortOption = 8083,
     watch: Annotated[
         list[Path] | None,
         typer.Option(
             metavar="PATH",
             exists=True,
-            help="What to watch; the current directory unless given. May be repeated.",
+            help="What to watch; the current directory unless given; may be repeated.",
         ),
     ] = None,
+    json: JsonOption = False,
     log_level: LogLevelOption = LogLevel.INFO,
 ) -> None:
     """Run an engine on the embedded backend, and begin anew when its program changes.
 
     Workflows stay: what a change cuts off goes on afterwards. Other commands come to it with
-    --server. Changes of .py, .yml, .yaml and .json files count. Ctrl-C stops it.
+    --server. Changes of .py, .yml, .yaml and .json files count. Ctrl-C stops it. With --json a
+    line of JSON tells each time where it listens.
     """
     with needing("reloading", "cli", "watchfiles"):
         from watchfiles import PythonFilter
@@ -76,12 +78,12 @@ def dev(
         with socket.create_server((HOST, port)) as probe:
             port = probe.getsockname()[1]
     except OSError as exc:
-        sys.exit(f"aiowfm: cannot listen on {HOST}:{port}: {exc.strerror}; give another --port")
+        raise cannot_listen(HOST, port, exc) from exc
     logging.getLogger("watchfiles").setLevel(logging.ERROR)  # it warns of every Ctrl-C
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="aiowfm-dev-") as directory:
         otherwise = os.path.join(directory, "workflows.db")
-        current = _Child(engine, db, otherwise, port, log_level)
+        current = _Child(engine, db, otherwise, port, log_level, json)
         try:
             current.start()
             for changes in changes_of(
@@ -103,7 +105,7 @@ class _Child:
     """The process that is started anew, with the arguments of `serve_until_signal`."""
 
     def __init__(self, *arguments: object) -> None:
-        self._arguments = json.dumps(arguments)
+        self._arguments = dumps(arguments)
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -136,7 +138,7 @@ def _say_what_changed(changes: set[FileChange]) -> None:
 
 
 def serve_until_signal(
-    place: str, db: str | None, otherwise: str, port: int, log_level: str
+    place: str, db: str | None, otherwise: str, port: int, log_level: str, as_json: bool
 ) -> None:
     """What is started anew after each change; it ends with a signal, or with what is wrong.
 
@@ -146,42 +148,46 @@ def serve_until_signal(
         otherwise: The one to use if none is given, and the engine has none either.
         port: Where to listen.
         log_level: What to show of the log.
+        as_json: Whether a program wants to know where it listens.
     """
+    texts.be_lenient()
     try:
-        with refused_in_a_line():
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-            engine = loaded(place)
-            own = engine.backend.path if isinstance(engine.backend, LocalBackend) else None
-            if db is not None or own is None:
-                engine.backend = LocalBackend(db or otherwise)
-            log_to_stderr(LogLevel(log_level))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        engine = loaded(place)
+        own = engine.backend.path if isinstance(engine.backend, LocalBackend) else None
+        if db is not None or own is None:
+            engine.backend = LocalBackend(db or otherwise)
+        log_to_stderr(LogLevel(log_level))
 
-            async def work(engine: Engine) -> int:
-                await _serve(engine, place, port)
-                return Exit.DONE
+        async def work(engine: Engine) -> int:
+            await _serve(engine, place, port, as_json)
+            return Exit.DONE
 
-            code_of(lambda: on_engine(engine, work, True, GRACE_SECONDS))
-    except typer.Exit:
+        code_of(lambda: on_engine(engine, work, True, GRACE_SECONDS))
+    except (typer.Exit, KeyboardInterrupt):
         return
-    except SystemExit as exc:
-        if exc.code != Exit.SIGNAL + signal.SIGINT:
-            console = texts.console(is_error=True)
-            if isinstance(exc.code, str):  # a number stands for what was said before
-                console.print(exc.code)
-            console.print("waiting for a change to try again", style="dim")
+    except Exception as exc:
+        refused = refusal(exc)
+        if refused is None:
+            raise
+        texts.complain(refused[1])
+        texts.console(is_error=True).print("waiting for a change to try again", style="dim")
         sys.exit(Exit.ERROR)
     finally:
         # A shell sends Ctrl-C to both processes, and the other one passes it on.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-async def _serve(engine: Engine, place: str, port: int) -> None:
+async def _serve(engine: Engine, place: str, port: int, as_json: bool) -> None:
     with needing("the server", "cli,serve", "aiohttp", "botocore"):
         from aiowfm.cli.asking import route
         from aiowfm.serve import listen
     assert isinstance(engine.backend, LocalBackend)
     async with anyio.create_task_group() as group:
         url = await group.start(listen, engine.backend.service, HOST, port, route(engine))
+        if as_json:
+            documents.print_line({"url": url, **documents.engine_fields(engine)})
+            return
         console = texts.console(is_error=True)
         console.print(described(engine, "dev", "Ctrl-C stops it"))
         console.print(f"  aiowfm run {place} WORKFLOW --server {url}")

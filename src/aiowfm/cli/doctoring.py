@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
 from enum import StrEnum
 from typing import Annotated
 
-import anyio
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from aiowfm.cli import documents, texts
+from aiowfm.cli.exits import Exit
 from aiowfm.cli.loading import EngineArgument, load_engine
-from aiowfm.cli.refusals import refusals
-from aiowfm.engine import Engine
+from aiowfm.cli.opening import code_of
+from aiowfm.cli.options import JsonOption
 from aiowfm.health import Diagnosis, Health
 
 _MARKS = {
@@ -24,13 +22,6 @@ _MARKS = {
     Health.PROBLEM: ("✗", "red"),
     Health.UNKNOWN: ("?", "dim"),
 }
-
-
-class DoctorFormat(StrEnum):
-    """How the findings are printed."""
-
-    TEXT = "text"
-    JSON = "json"
 
 
 class RoleOption(StrEnum):
@@ -48,32 +39,26 @@ def doctor(
         typer.Option(help="Whose permissions the credentials should have; doctor: only looks."),
     ] = RoleOption.WORKER,
     processes: Annotated[
-        int, typer.Option(min=1, help="How many processes work at once, for the rates.")
+        int,
+        typer.Option(min=1, metavar="N", help="How many processes work at once, for the rates."),
     ] = 1,
-    format: Annotated[DoctorFormat, typer.Option(help="For people, or for programs.")] = (
-        DoctorFormat.TEXT
-    ),
+    json: JsonOption = False,
 ) -> None:
     """Look at credentials, activities, state machines, queues, table, permissions and rates.
 
     Changes nothing. Ends with 0, or with 1 where there is a problem.
     """
-    with refusals():
-        diagnosis = anyio.run(_run, load_engine(engine), role, processes)
-    if format is DoctorFormat.JSON:
-        shown = {
-            "healthy": diagnosis.is_healthy,
-            "checks": [asdict(check) for check in diagnosis],
-        }
-        typer.echo(json.dumps(shown, indent=2, ensure_ascii=False))
-    else:
-        _print(diagnosis)
-    if not diagnosis.is_healthy:
-        raise typer.Exit(1)
+    examined = load_engine(engine)
 
+    async def examine() -> int:
+        diagnosis = await examined.diagnose(role=role.value, processes=processes)
+        if json:
+            documents.print_json(documents.diagnosis_fields(diagnosis))
+        else:
+            _print(diagnosis)
+        return Exit.DONE if diagnosis.is_healthy else Exit.ERROR
 
-async def _run(engine: Engine, role: RoleOption, processes: int) -> Diagnosis:
-    return await engine.diagnose(role=role.value, processes=processes)
+    raise typer.Exit(code_of(examine))
 
 
 def _print(diagnosis: Diagnosis) -> None:
@@ -86,8 +71,8 @@ def _print(diagnosis: Diagnosis) -> None:
         # Texts, since what was found may look like markup.
         cells = (check.subject, check.message, check.advice)
         table.add_row(Text(mark, style=style), *map(Text, cells))
-    console = Console()
-    console.print(table)
+    console = texts.console()
+    console.print(table, soft_wrap=False)
     counts = {each: sum(check.health is each for check in diagnosis) for each in Health}
     console.print(
         f"problems: {counts[Health.PROBLEM]}, warnings: {counts[Health.WARNING]},"

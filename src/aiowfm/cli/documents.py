@@ -1,17 +1,30 @@
-"""Workflows, jobs and callback tasks as JSON."""
+"""What commands print with `--json`, and how."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from datetime import datetime
 
 import typer
 
 from aiowfm.callbacks import CallbackTask
-from aiowfm.workflows import Attempt, Job, Repair, Workflow
+from aiowfm.engine import Engine
+from aiowfm.errors import Problem
+from aiowfm.health import Diagnosis
+from aiowfm.workflows import (
+    Attempt,
+    DeploymentPlan,
+    Job,
+    MachineChange,
+    Repair,
+    ResourceChange,
+    Workflow,
+)
 
 
 def print_json(value: object) -> None:
+    """Print *value*; characters that a terminal or a pipe may lack are escaped."""
     typer.echo(json.dumps(value, indent=2))
 
 
@@ -104,6 +117,63 @@ def repair_fields(repair: Repair) -> dict[str, object]:
         "is_done": repair.is_done,
         "result": None if repair.result is None else repair.result.id,
         "error": None if repair.error is None else str(repair.error),
+    }
+
+
+def engine_fields(engine: Engine) -> dict[str, object]:
+    """Which application works here, and on what."""
+    config = engine.config
+    return {
+        "app": config.app,
+        "environment": config.environment,
+        "tasks": list(engine.stats().tasks),
+    }
+
+
+def problem_fields(problem: Problem) -> dict[str, object]:
+    return {
+        "file": problem.file,
+        "line": problem.line,
+        "column": problem.column,
+        "where": problem.where,
+        "severity": problem.severity,
+        "code": problem.code,
+        "message": problem.message,
+    }
+
+
+def change_fields(change: MachineChange | ResourceChange) -> dict[str, object]:
+    """What deploying does about one thing."""
+    fields: dict[str, object] = {
+        "kind": change.kind if isinstance(change, ResourceChange) else "state machine",
+        "name": change.name,
+        "change": change.change,
+    }
+    if isinstance(change, MachineChange):
+        role = change.role
+        fields |= {
+            "diff": change.diff,
+            "role": None if role is None else {"from": role[0], "to": role[1]},
+            "tags": dict(change.tags),
+            "note": change.note,
+        }
+    return fields
+
+
+def plan_fields(plan: DeploymentPlan, *, is_done: bool) -> dict[str, object]:
+    """What deploying changes, whether it was done, and what forbids it."""
+    return {
+        "is_done": is_done,
+        "has_changes": plan.has_changes,
+        "changes": [change_fields(each) for each in plan],
+        "problems": [problem_fields(each) for each in plan.problems],
+    }
+
+
+def diagnosis_fields(diagnosis: Diagnosis) -> dict[str, object]:
+    return {
+        "healthy": diagnosis.is_healthy,
+        "checks": [asdict(check) for check in diagnosis],
     }
 
 

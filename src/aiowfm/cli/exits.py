@@ -8,14 +8,16 @@ from aiowfm.workflows import WorkflowStatus
 
 
 class Exit(IntEnum):
-    """The exit codes of the commands about workflows; 3 is `aiowfm deploy --exit-code`'s."""
+    """The exit codes of all commands."""
 
     DONE = 0
     """It is done; a workflow that was waited for has succeeded."""
     ERROR = 1
-    """It cannot be done; a line says why."""
+    """It cannot be done, or problems were found; a line says why."""
     WRONG_CALL = 2
     """There is no such command or option, a value does not fit, or there is no engine."""
+    WOULD_CHANGE = 3
+    """`aiowfm deploy --dry-run --exit-code`: a deployment would change something."""
     FAILED = 4
     """The workflow failed, or its time was over."""
     CANCELLED = 5

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from aiowfm.errors import ConfigError
 
 
 @contextmanager
 def needing(what: str, extras: str, *modules: str) -> Iterator[None]:
-    """End the program with a hint if one of *modules* cannot be imported within.
+    """Say what to install if one of *modules* cannot be imported within.
 
     Args:
         what: What needs them, for the hint.
         extras: The extras of this package that bring them.
         modules: Their names.
+
+    Raises:
+        ConfigError: one is missing.
     """
     try:
         yield
@@ -22,7 +26,6 @@ def needing(what: str, extras: str, *modules: str) -> Iterator[None]:
         missing = str(exc.name).partition(".")[0]
         if missing not in modules:
             raise
-        sys.exit(
-            f"aiowfm: {what} needs {missing}, which is not installed:"
-            f" pip install 'aiowfm[{extras}]'"
-        )
+        raise ConfigError(
+            f"{what} needs {missing}, which is not installed: pip install 'aiowfm[{extras}]'"
+        ) from exc

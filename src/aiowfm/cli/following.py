@@ -15,7 +15,7 @@ from aiowfm.cli import documents, texts
 from aiowfm.cli.exits import Exit, exit_of
 from aiowfm.cli.loading import EngineArgument
 from aiowfm.cli.logs import LogLevel, LogLevelOption, log_to_stderr
-from aiowfm.cli.opening import loaded, refused_in_a_line, require_shared, run_on, works
+from aiowfm.cli.opening import loaded, require_shared, run_on, works
 from aiowfm.cli.options import (
     IdArgument,
     JsonOption,
@@ -49,11 +49,10 @@ def follow(
     async def work(engine: Engine) -> int:
         return await followed(engine, id, timeout=timeout, as_json=json)
 
-    with refused_in_a_line():
-        made = loaded(engine, server)
-        require_shared(made)
-        log_to_stderr(log_level)
-        run_on(made, work, worker=works(made, worker))
+    made = loaded(engine, server)
+    require_shared(made)
+    log_to_stderr(log_level)
+    run_on(made, work, worker=works(made, worker))
 
 
 async def followed(engine: Engine, id: str, *, timeout: float | None, as_json: bool) -> int:

@@ -15,6 +15,7 @@ from typing import Annotated
 import typer
 
 from aiowfm.asl.findings import did_you_mean
+from aiowfm.cli.texts import near
 from aiowfm.engine import Engine
 from aiowfm.errors import AiowfmError, ConfigError
 
@@ -80,7 +81,7 @@ def _of_the_program(doing: str) -> Iterator[None]:
         frames = traceback.extract_tb(exc.__traceback__)
         # Python's own parts, such as `<frozen os>`, are no place to look.
         last = next((each for each in reversed(frames) if each.filename[:1] != "<"), frames[-1])
-        where = f" ({last.filename}:{last.lineno})"
+        where = f" ({near(last.filename)}:{last.lineno})"
         if isinstance(exc, SyntaxError):
             where = ""  # it says where itself, and the traceback ends in importlib
         raise NoEngineError(f"{doing} failed: {type(exc).__name__}: {exc}{where}") from exc

@@ -1,10 +1,9 @@
-"""How commands come to a running engine and leave it: errors in a line, signals as exit codes."""
+"""How commands come to a running engine and leave it; signals become exit codes."""
 
 from __future__ import annotations
 
 import os
 import signal
-import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import NoReturn, TypeAlias
@@ -16,9 +15,8 @@ from anyio.abc import TaskStatus
 from aiowfm.aws.servers import ServerBackend
 from aiowfm.cli.exits import Exit
 from aiowfm.cli.loading import load_engine
-from aiowfm.cli.refusals import refusals
 from aiowfm.engine import Engine
-from aiowfm.errors import ConfigError, FileInUseError
+from aiowfm.errors import ConfigError
 from aiowfm.local import LocalBackend
 
 Work: TypeAlias = "Callable[[Engine], Awaitable[int]]"
@@ -32,10 +30,9 @@ def run(place: str, server: str | None, work: Work) -> NoReturn:
         server: The URL of a server to use in place of the engine's backend.
         work: What to do; it is cancelled by SIGINT and SIGTERM.
     """
-    with refused_in_a_line():
-        engine = loaded(place, server)
-        require_shared(engine)
-        run_on(engine, work)
+    engine = loaded(place, server)
+    require_shared(engine)
+    run_on(engine, work)
 
 
 def run_on(engine: Engine, work: Work, *, worker: bool = False) -> NoReturn:
@@ -55,27 +52,6 @@ def code_of(main: Callable[[], Awaitable[int]]) -> int:
     if received:
         raise typer.Exit(Exit.SIGNAL + received)
     return code
-
-
-@contextmanager
-def refused_in_a_line() -> Iterator[None]:
-    """End the program with what an error says, without a traceback; a signal likewise."""
-    try:
-        with refusals():
-            try:
-                yield
-            except FileInUseError as exc:
-                raise ConfigError(f"{exc}. {_instead(exc.path)}") from exc
-    except (KeyboardInterrupt, typer.Abort):
-        sys.exit(Exit.SIGNAL + signal.SIGINT)
-
-
-def _instead(path: str) -> str:
-    return (
-        "Stop that process first. Or let a server own the file, and use it from all others:"
-        f" `aiowfm serve --db {path}`, then --server URL here and for `aiowfm worker`, or"
-        " AwsBackend(endpoint_url=URL) in the program; `aiowfm dev` is such a server, too."
-    )
 
 
 def loaded(place: str, server: str | None = None) -> Engine:
@@ -166,18 +142,22 @@ async def _until_signal(main: Callable[[], Awaitable[int]]) -> tuple[int, int]:
                     os.kill(os.getpid(), number)
 
     code = 0
-    try:
+    with unwrapped():
         async with anyio.create_task_group() as group:
             await group.start(listen)
             with scope:
                 code = await main()
             group.cancel_scope.cancel()
-    except BaseExceptionGroup as exc:
-        raise _first(exc) from None
     return code, received[0] if received else 0
 
 
-def _first(exc: BaseException) -> BaseException:
-    while isinstance(exc, BaseExceptionGroup):
-        exc = exc.exceptions[0]
-    return exc
+@contextmanager
+def unwrapped() -> Iterator[None]:
+    """Raise the first exception of a group, which may be a group of groups, alone."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        exc: BaseException = group
+        while isinstance(exc, BaseExceptionGroup):
+            exc = exc.exceptions[0]
+        raise exc from None

@@ -12,9 +12,20 @@ from typing import Annotated
 import typer
 
 from aiowfm.asl.payload import JsonValue
+from aiowfm.cli.loading import METAVAR
+from aiowfm.cli.places import a_region, an_account_id
 
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The id of a workflow.")]
 KeyArgument = Annotated[str, typer.Argument(metavar="KEY", help="The key of a callback task.")]
+HandlersOption = Annotated[
+    str | None,
+    typer.Option(
+        "--handlers",
+        metavar=METAVAR,
+        help="An engine whose handlers, environment and options count. Its module is imported;"
+        " nothing is started.",
+    ),
+]
 ServerOption = Annotated[
     str | None,
     typer.Option(
@@ -25,7 +36,31 @@ ServerOption = Annotated[
         " backend.",
     ),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+AlwaysJsonOption = Annotated[
+    bool, typer.Option("--json", help="Changes nothing: JSON is printed anyway.")
+]
+JSON = "JSON|@FILE|-"  # the metavar of what `json_of` reads
+LimitOption = Annotated[
+    int, typer.Option("--limit", min=0, metavar="N", help="How many at most, newest first; 0: all.")
+]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")]
+RegionOption = Annotated[
+    str,
+    typer.Option("--region", metavar="REGION", help="Part of the ARNs.", callback=a_region),
+]
+AccountIdOption = Annotated[
+    str,
+    typer.Option(
+        "--account-id", metavar="ID", help="Part of the ARNs: 12 digits.", callback=an_account_id
+    ),
+]
+PortOption = Annotated[
+    int,
+    typer.Option(
+        "--port", min=0, max=65_535, metavar="N", help="To listen on; 0 takes a free one."
+    ),
+]
 TimeoutOption = Annotated[
     float | None,
     typer.Option("--timeout", min=0, metavar="SECONDS", help="Wait no longer; ends with 6."),

@@ -16,14 +16,16 @@ from aiowfm.cli.opening import (
     code_of,
     loaded,
     on_engine,
-    refused_in_a_line,
     require_shared,
     run_on,
 )
 from aiowfm.cli.options import (
+    JSON,
+    DryRunOption,
     ErrorOption,
     IdPrefixOption,
     JsonOption,
+    LimitOption,
     ServerOption,
     SinceOption,
     TagOption,
@@ -38,7 +40,7 @@ from aiowfm.workflows import Filters, Repair, Workflow, WorkflowStatus
 
 IdsArgument = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[ID]...", help="Ids of workflows; without them, give filters."),
+    typer.Argument(metavar="ID", help="Ids of workflows; without them, give filters."),
 ]
 NameOption = Annotated[
     str | None,
@@ -49,21 +51,18 @@ NameOption = Annotated[
         autocompletion=complete_name,
     ),
 ]
-LimitOption = Annotated[
-    int | None, typer.Option("--limit", min=0, help="So many at most, the newest.")
-]
-DryRunOption = Annotated[
-    bool, typer.Option("--dry-run", help="With filters: show which ones, and do nothing.")
-]
 YesOption = Annotated[
-    bool, typer.Option("--yes", "-y", help="With filters: do it without asking first.")
+    bool,
+    typer.Option("--yes", "-y", help="With filters: do it without asking first."),
 ]
 ConcurrencyOption = Annotated[
-    int, typer.Option("--concurrency", min=1, help="With filters: how many at once.")
+    int, typer.Option("--concurrency", min=1, metavar="N", help="With filters: how many at once.")
 ]
 RateOption = Annotated[
     float | None,
-    typer.Option("--rate", min=0.001, help="With filters: how many in a second at most."),
+    typer.Option(
+        "--rate", min=0.001, metavar="N", help="With filters: how many in a second at most."
+    ),
 ]
 
 
@@ -112,12 +111,14 @@ def _chosen(
 def cancel(
     engine: EngineArgument,
     ids: IdsArgument = None,
-    reason: Annotated[str, typer.Option(help="For people; becomes the cause.")] = "",
+    reason: Annotated[
+        str, typer.Option(metavar="TEXT", help="For people; becomes the cause.")
+    ] = "",
     name: NameOption = None,
     since: SinceOption = None,
     id_prefix: IdPrefixOption = None,
     tag: TagOption = None,
-    limit: LimitOption = None,
+    limit: LimitOption = 0,
     dry_run: DryRunOption = False,
     yes: YesOption = False,
     concurrency: ConcurrencyOption = 10,
@@ -129,7 +130,9 @@ def cancel(
 
     One that has ended stays as it is. Ends with 1 if one could not be cancelled.
     """
-    filters = Filters(since=since_of(since), limit=limit, id_prefix=id_prefix, tags=tags_of(tag))
+    filters = Filters(
+        since=since_of(since), limit=limit or None, id_prefix=id_prefix, tags=tags_of(tag)
+    )
     chosen = _chosen(ids, name, filters, is_dry=dry_run, is_sure=yes, as_json=json)
 
     async def one(engine: Engine, id: str) -> Repair:
@@ -161,14 +164,14 @@ def resume(
     input: Annotated[
         str | None,
         typer.Option(
-            metavar="JSON|@FILE|-",
+            metavar=JSON,
             help="With --start-at: what that state is given; unless said, what it was given.",
         ),
     ] = None,
     variables: Annotated[
         str | None,
         typer.Option(
-            metavar="JSON|@FILE|-",
+            metavar=JSON,
             help="With --start-at: an object of the variables that are assigned before it.",
         ),
     ] = None,
@@ -180,7 +183,7 @@ def resume(
     id_prefix: IdPrefixOption = None,
     tag: TagOption = None,
     error: ErrorOption = None,
-    limit: LimitOption = None,
+    limit: LimitOption = 0,
     dry_run: DryRunOption = False,
     yes: YesOption = False,
     concurrency: ConcurrencyOption = 10,
@@ -195,7 +198,11 @@ def resume(
     if status not in (WorkflowStatus.FAILED, WorkflowStatus.CANCELLED):
         raise typer.BadParameter("only failed or cancelled ones can be", param_hint="--status")
     filters = Filters(
-        since=since_of(since), limit=limit, id_prefix=id_prefix, tags=tags_of(tag), error=error
+        since=since_of(since),
+        limit=limit or None,
+        id_prefix=id_prefix,
+        tags=tags_of(tag),
+        error=error,
     )
     chosen = _chosen(ids, name, filters, is_dry=dry_run, is_sure=yes, as_json=json)
     if start_at is None and not (input is None and variables is None):
@@ -244,12 +251,11 @@ def _repair(
         has_failed = bool(refused) or any(each.error for each in repairs)
         return Exit.ERROR if has_failed else Exit.DONE
 
-    with refused_in_a_line():
-        engine = loaded(place, server)
-        require_shared(engine)
-        if not (chosen.ids or chosen.is_dry or chosen.is_sure):
-            _ask(engine, lambda engine: many(engine, True), verb)
-        run_on(engine, work)
+    engine = loaded(place, server)
+    require_shared(engine)
+    if not (chosen.ids or chosen.is_dry or chosen.is_sure):
+        _ask(engine, lambda engine: many(engine, True), verb)
+    run_on(engine, work)
 
 
 def _ask(
@@ -281,7 +287,7 @@ def _print(
         if not repairs and not refused:
             texts.console(is_error=True).print("no workflows", style="dim")
     for error in refused:
-        typer.echo(f"aiowfm: {error}", err=True)
+        texts.complain(f"aiowfm: {error}")
 
 
 async def _each(

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import re
-import sys
 from collections.abc import Sequence
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
 
+import typer
 from rich.cells import cell_len
-from rich.console import Console
 from rich.text import Text
 
+from aiowfm.cli import documents, texts
 from aiowfm.cli.texts import printable
 from aiowfm.definitions.document import MAX_TEXT_BYTES
 from aiowfm.errors import Problem
@@ -36,30 +35,16 @@ class Format(StrEnum):
 def report(problems: Sequence[Problem], format: Format, *, files: int, workflows: int) -> None:
     """Print *problems*; people are also told how many there are, in how much."""
     if format is Format.JSON:
-        print(json.dumps([_fields(each) for each in problems], indent=2))
+        documents.print_json([documents.problem_fields(each) for each in problems])
         return
     if format is Format.GITHUB:
         for each in problems:
-            print(_annotation(each))
+            typer.echo(_annotation(each))
         return
-    if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="replace")  # not every terminal knows every character
-    console = Console(soft_wrap=True, highlight=False, markup=False, emoji=False)
+    console = texts.console()
     for each in problems:
         console.print(_text(each))
     console.print(_summary(problems, files, workflows))
-
-
-def _fields(problem: Problem) -> dict[str, object]:
-    return {
-        "file": problem.file,
-        "line": problem.line,
-        "column": problem.column,
-        "where": problem.where,
-        "severity": problem.severity,
-        "code": problem.code,
-        "message": problem.message,
-    }
 
 
 # --- GitHub --------------------------------------------------------------------------

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ipaddress
 import math
 import signal
-import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -16,12 +15,14 @@ from urllib.parse import urlsplit
 import anyio
 import typer
 from anyio.abc import TaskGroup, TaskStatus
-from rich.console import Console
-from rich.markup import escape
+from rich.text import Text
 
+from aiowfm.cli import documents, texts
 from aiowfm.cli.extras import needing
-from aiowfm.cli.vacuuming import refusal
-from aiowfm.errors import BackendError, ConfigError
+from aiowfm.cli.opening import unwrapped
+from aiowfm.cli.options import AccountIdOption, JsonOption, PortOption, RegionOption
+from aiowfm.cli.refusals import CommandError, cannot_listen, output_errors
+from aiowfm.errors import BackendError
 from aiowfm.local.queues import MessageSender
 from aiowfm.local.service import Service
 from aiowfm.local.storage import database as storage
@@ -55,18 +56,18 @@ class Settings:
     path: str | None
     durability: storage.Durability
     retention: float | None
+    as_json: bool
 
 
 def serve(
     host: Annotated[
-        str, typer.Option(help="Address to listen on; the default is this machine alone.")
+        str,
+        typer.Option(metavar="ADDRESS", help="To listen on; unless given, for this machine alone."),
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65_535, help="0 takes a free one.")] = 8083,
-    region: Annotated[str, typer.Option(help="Part of the ARNs.")] = "us-east-1",
-    account_id: Annotated[str, typer.Option(help="Part of the ARNs: 12 digits.")] = "000000000000",
+    port: PortOption = 8083,
     db: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="Where all is kept; without it, in memory."),
+        typer.Option(metavar="FILE", help="Where workflows are kept; in memory unless given."),
     ] = None,
     durability: Annotated[
         Durability | None,
@@ -77,23 +78,27 @@ def serve(
     ] = None,
     retention_days: Annotated[
         float,
-        typer.Option(min=0, help="Remove executions so long after their end; 0 keeps them."),
+        typer.Option(
+            min=0, metavar="N", help="Remove executions so long after their end; 0 keeps them."
+        ),
     ] = RETENTION_SECONDS / DAY_SECONDS,
+    region: RegionOption = "us-east-1",
+    account_id: AccountIdOption = "000000000000",
     sqs_endpoint: Annotated[
         str | None,
         typer.Option(
             metavar="URL",
             help="Where sqs:sendMessage sends to, with the AWS credentials of the environment;"
-            " without it, messages stay in this process.",
+            " unless given, messages stay in this process.",
         ),
     ] = None,
+    json: JsonOption = False,
 ) -> None:
     """Serve Step Functions to any AWS client.
 
-    Credentials are accepted unchecked: whoever can reach the address can use it.
+    Credentials are accepted unchecked: whoever can reach the address can use it. Ctrl-C or
+    SIGTERM stops it; it ends with 0. With --json a line of JSON tells where it listens.
     """
-    if len(account_id) != 12 or not account_id.isdecimal():
-        raise typer.BadParameter(f"{account_id!r} is not 12 digits", param_hint="--account-id")
     if sqs_endpoint is not None and not _is_url(sqs_endpoint):
         raise typer.BadParameter("not a URL like http://host:port", param_hint="--sqs-endpoint")
     if durability is not None and db is None:
@@ -112,6 +117,7 @@ def serve(
             path=db,
             durability=durability.value if durability else "commit",
             retention=retention_days * DAY_SECONDS or None,
+            as_json=json,
         )
     )
 
@@ -126,23 +132,11 @@ def _is_url(text: str) -> bool:
 
 def _run(settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM."""
-    problem = None
     try:
-        anyio.run(_open, settings)
-    except* ConfigError as failed:
-        problem = refusal(settings.path or MEMORY, _first(failed))
-    except* OSError as failed:
-        where = f"{settings.host}:{settings.port}"
-        problem = f"aiowfm: cannot listen on {where}: {_first(failed)}"
-    if problem is not None:
-        sys.exit(problem)
-
-
-def _first(error: BaseException) -> BaseException:
-    """An exception of a group, which may be a group of groups."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
+        with unwrapped():
+            anyio.run(_open, settings)
+    except OSError as exc:
+        raise cannot_listen(settings.host, settings.port, exc) from exc
 
 
 async def _open(settings: Settings) -> None:
@@ -172,32 +166,43 @@ async def _sender(settings: Settings) -> AsyncIterator[MessageSender | None]:
                 sqs_sender(endpoint_url=settings.sqs_endpoint, region=settings.region)
             )
         except BackendError as exc:
-            sys.exit(f"aiowfm: --sqs-endpoint: {exc}")
+            raise CommandError(f"--sqs-endpoint: {exc}") from exc
         yield sender
 
 
 async def _serve(service: Service, settings: Settings) -> None:
     with needing("the server", "cli,serve", "aiohttp", "botocore"):
         from aiowfm import serve as server
-    console = Console(stderr=True, soft_wrap=True)
     async with anyio.create_task_group() as group:
         await group.start(_stop_on_signal, group)
         url = await group.start(server.serve, service, settings.host, settings.port)
-        console.print(f"Step Functions at [bold]{url}[/bold], {_kept(settings)}; Ctrl-C stops it")
+        with output_errors():
+            _announce(url, settings)
+
+
+def _announce(url: str, settings: Settings) -> None:
+    console = texts.console(is_error=True)
+    if settings.as_json:
+        documents.print_line(
+            {
+                "url": url,
+                "db": settings.path,
+                "region": settings.region,
+                "account_id": settings.account_id,
+            }
+        )
+    else:
+        kept = "in memory" if settings.path is None else f"kept in {settings.path}"
+        console.print(
+            Text.assemble("Step Functions at ", (url, "bold"), f", {kept}; Ctrl-C stops it")
+        )
         if settings.sqs_endpoint is not None:
-            console.print(f"sqs:sendMessage sends to [bold]{settings.sqs_endpoint}[/bold]")
-        if not _is_loopback(settings.host):
-            console.print(
-                f"[yellow]{settings.host} is reachable from other machines,"
-                " and credentials are not checked[/yellow]"
-            )
-
-
-def _kept(settings: Settings) -> str:
-    """Where the state is, as the console shows it."""
-    if settings.path is None:
-        return "in memory"
-    return f"kept in [bold]{escape(settings.path)}[/bold]"
+            console.print(f"sqs:sendMessage sends to {settings.sqs_endpoint}")
+    if not _is_loopback(settings.host):
+        console.print(
+            f"{settings.host} is reachable from other machines, and credentials are not checked",
+            style="yellow",
+        )
 
 
 async def _stop_on_signal(

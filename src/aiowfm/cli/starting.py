@@ -11,8 +11,9 @@ from aiowfm.cli import documents, following, texts
 from aiowfm.cli.exits import Exit
 from aiowfm.cli.loading import EngineArgument
 from aiowfm.cli.logs import LogLevel, LogLevelOption, log_to_stderr
-from aiowfm.cli.opening import loaded, refused_in_a_line, run_on, works
+from aiowfm.cli.opening import loaded, run_on, works
 from aiowfm.cli.options import (
+    JSON,
     JsonOption,
     ServerOption,
     TimeoutOption,
@@ -47,13 +48,15 @@ def run(
     workflow: NameArgument,
     input: Annotated[
         str,
-        typer.Option(metavar="JSON|@FILE|-", help="Its input; - reads what comes in."),
+        typer.Option(metavar=JSON, help="Its input; - reads what comes in."),
     ] = "{}",
     follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Show its states as they come and go.")
+        bool,
+        typer.Option("--follow", "-f", help="Show its states as they come and go."),
     ] = False,
     detach: Annotated[
-        bool, typer.Option("--detach", help="Start it, print its id, and wait for nothing.")
+        bool,
+        typer.Option("--detach", help="Start it, print its id, and wait for nothing."),
     ] = False,
     id_suffix: Annotated[
         str | None,
@@ -79,34 +82,31 @@ def run(
             "with it nothing is followed, worked on or waited for", param_hint="--detach"
         )
     given = json_of(input, "--input")
-    with refused_in_a_line():
-        made = loaded(engine, server)
-        if detach and isinstance(made.backend, LocalBackend) and made.backend.path is None:
-            raise typer.BadParameter(
-                "this engine keeps workflows in memory: it would be gone at once",
-                param_hint="--detach",
-            )
-        log_to_stderr(log_level)
+    made = loaded(engine, server)
+    if detach and isinstance(made.backend, LocalBackend) and made.backend.path is None:
+        raise typer.BadParameter(
+            "this engine keeps workflows in memory: it would be gone at once",
+            param_hint="--detach",
+        )
+    log_to_stderr(log_level)
 
-        async def work(engine: Engine) -> int:
-            started = await engine.start_workflow(workflow, given, id_suffix=id_suffix)
-            if detach:
-                _print_started(started.id, json)
-                return Exit.DONE
-            if not json:
-                texts.console(is_error=True).print(f"started {started.id}", style="dim")
-            if follow:
-                return await following.followed(engine, started.id, timeout=timeout, as_json=json)
-            with anyio.move_on_after(timeout):
-                done = await engine.wait(started.id)
-                if done.status is not WorkflowStatus.SUCCEEDED:
-                    done = await engine.get_workflow(started.id, jobs=True)
-                return following.ended(done, as_json=json, as_line=False)
-            return await following.unfinished(
-                engine, started.id, timeout, as_json=json, as_line=False
-            )
+    async def work(engine: Engine) -> int:
+        started = await engine.start_workflow(workflow, given, id_suffix=id_suffix)
+        if detach:
+            _print_started(started.id, json)
+            return Exit.DONE
+        if not json:
+            texts.console(is_error=True).print(f"started {started.id}", style="dim")
+        if follow:
+            return await following.followed(engine, started.id, timeout=timeout, as_json=json)
+        with anyio.move_on_after(timeout):
+            done = await engine.wait(started.id)
+            if done.status is not WorkflowStatus.SUCCEEDED:
+                done = await engine.get_workflow(started.id, jobs=True)
+            return following.ended(done, as_json=json, as_line=False)
+        return await following.unfinished(engine, started.id, timeout, as_json=json, as_line=False)
 
-        run_on(made, work, worker=not detach and works(made, worker))
+    run_on(made, work, worker=not detach and works(made, worker))
 
 
 def _print_started(id: str, as_json: bool) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache
 
+import typer
 from rich.console import Console
 from rich.text import Text
 
@@ -36,15 +39,37 @@ def console(*, is_error: bool = False) -> Console:
 
     There is one for each stream: what is logged must know of what is shown live.
     """
-    stream = sys.stderr if is_error else sys.stdout
-    if hasattr(stream, "reconfigure"):
-        stream.reconfigure(errors="replace")  # not every terminal knows every character
     return _console(is_error)
 
 
 @cache
 def _console(is_error: bool) -> Console:
-    return Console(stderr=is_error, soft_wrap=True, highlight=False, markup=False, emoji=False)
+    return _Console(stderr=is_error, soft_wrap=True, highlight=False, markup=False, emoji=False)
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Leave to the end of the command what it would do itself: end the program."""
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+
+
+def be_lenient() -> None:
+    """Let both streams replace what they cannot show: not every terminal has every character."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+
+
+def complain(text: str) -> None:
+    """Say on standard error what is wrong; nothing if there is nothing to say."""
+    if text:
+        typer.echo("\n".join(map(printable, text.split("\n"))), err=True)
+
+
+def near(path: str) -> str:
+    """*path*, from the current directory if it is in it."""
+    directory = os.path.join(os.getcwd(), "")
+    return path.removeprefix(directory)
 
 
 def mark(status: WorkflowStatus, *, ascii_only: bool) -> Text:

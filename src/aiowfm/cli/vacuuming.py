@@ -4,36 +4,38 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import anyio
 import typer
 
-from aiowfm.errors import ConfigError
+from aiowfm.cli import documents, texts
+from aiowfm.cli.options import JsonOption
+from aiowfm.cli.refusals import CommandError
 from aiowfm.local.storage.database import Database
 
 
 def vacuum(
-    file: Annotated[str, typer.Argument(help="A file of `aiowfm serve --db` or LocalBackend.")],
+    file: Annotated[
+        str,
+        typer.Argument(metavar="FILE", help="A file of `aiowfm serve --db` or LocalBackend."),
+    ],
+    json: JsonOption = False,
 ) -> None:
     """Shrink a file to what is in it; nothing else may use it meanwhile."""
     if not os.path.isfile(file):
-        sys.exit(f"aiowfm: {file}: there is no such file")
+        raise CommandError(f"{file}: there is no such file in {os.getcwd()}")
     before = _size(file)
     try:
         anyio.run(_vacuum, file)
-    except ConfigError as exc:
-        sys.exit(refusal(file, exc))
     except (OSError, sqlite3.Error) as exc:
-        sys.exit(f"aiowfm: {file}: it is as it was: {exc}")
-    print(f"{file}: {_shown(before)} before, {_shown(_size(file))} after")
-
-
-def refusal(path: str, error: BaseException) -> str:
-    """Why a file cannot be used, in a line."""
-    return f"aiowfm: {path}: {str(error).removeprefix(f'LocalBackend({path!r}): ')}"
+        raise CommandError(f"{file}: it is as it was: {exc}") from exc
+    after = _size(file)
+    if json:
+        documents.print_json({"file": file, "bytes_before": before, "bytes_after": after})
+    else:
+        typer.echo(f"{texts.printable(file)}: {_shown(before)} before, {_shown(after)} after")
 
 
 async def _vacuum(path: str) -> None:
