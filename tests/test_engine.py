@@ -378,6 +378,21 @@ def test_options_of_a_task_that_cannot_be_used_are_refused(
         engine.task(**options)(lambda: None)
 
 
+def test_the_decorator_without_a_name_is_refused() -> None:
+    engine = Engine(app="a", environment="b")
+    with pytest.raises(UsageError, match="needs the task's name"):
+
+        @engine.task  # type: ignore[arg-type]  # on purpose
+        async def charge() -> None: ...
+
+
+async def test_a_workflow_in_place_of_its_id_is_refused_in_few_words() -> None:
+    async with Engine(app="a", environment="b", definitions=WAIT) as engine:
+        workflow = await engine.start_workflow("flow")
+        with pytest.raises(NotFoundError, match=f"by its id: give '{workflow.id}', its `id`$"):
+            await engine.wait(workflow)  # type: ignore[arg-type]  # on purpose
+
+
 async def test_what_is_no_name_or_id_is_not_found() -> None:
     async with Engine(app="a", environment="b", definitions=WAIT) as engine:
         for nothing in (None, 17, ""):
@@ -411,7 +426,7 @@ async def test_an_input_that_leaves_no_room_for_the_envelope_fails_and_says_so(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        pytest.param({"app": "a--b"}, "app: ", id="separator"),
+        pytest.param({"app": "a--b"}, "app: 'a--b' must not", id="separator"),
         pytest.param({"environment": ""}, "environment: ", id="empty"),
         pytest.param({"environment": "a  b"}, "environment: ", id="separator once cleaned"),
         pytest.param({"environment": "d/"}, "environment: ", id="dash once cleaned"),
@@ -420,6 +435,8 @@ async def test_an_input_that_leaves_no_room_for_the_envelope_fails_and_says_so(
         pytest.param({"provision": "maybe"}, "provision: ", id="unknown mode"),
         pytest.param({"worker_name": "x" * 81}, "worker_name: ", id="long name"),
         pytest.param({"colour": "red"}, "colour: ", id="unknown option"),
+        pytest.param({"backend": "shop.db"}, "backend: .* not 'shop.db'", id="a path"),
+        pytest.param({"backend": LocalBackend}, "backend: .* not <class", id="a class"),
     ],
 )
 def test_options_that_cannot_be_used_are_named(options: dict[str, Any], message: str) -> None:

@@ -138,7 +138,8 @@ class EngineConfig(BaseModel):
 def _problems(error: ValidationError, names: Mapping[str, str]) -> str:
     """What is wrong with options, which are called by their *names* where they have any."""
     return "; ".join(
-        f"{'.'.join(names.get(str(part), str(part)) for part in each['loc'])}: {each['msg']}"
+        f"{'.'.join(names.get(str(part), str(part)) for part in each['loc'])}:"
+        f" {each['msg'].removeprefix('Value error, ')}"  # which pydantic puts before ours
         for each in error.errors()
     )
 

@@ -27,7 +27,7 @@ from aiowfm.definitions import (
     unused_tasks,
 )
 from aiowfm.doctor import Role
-from aiowfm.errors import Problem
+from aiowfm.errors import ConfigError, Problem, UsageError
 from aiowfm.health import Diagnosis
 from aiowfm.lifecycle import EngineState, Life, Lifecycle, unwrapping
 from aiowfm.local import LocalBackend
@@ -95,7 +95,7 @@ class Engine(WorkflowCalls):
             **named,
             **options,
         )
-        self._backend: Backend = LocalBackend() if backend is None else backend
+        self._backend: Backend = LocalBackend() if backend is None else _usable(backend)
         self._definitions = DefinitionRegistry(definitions)
         self._handlers = TaskRegistry(partial(activity_name, environment, app))
         self._middlewares: list[Middleware] = []
@@ -144,7 +144,7 @@ class Engine(WorkflowCalls):
     @backend.setter
     def backend(self, backend: Backend) -> None:
         self._lifecycle.require_stopped("setting another backend")
-        self._backend = backend
+        self._backend = _usable(backend)
 
     # Handlers and definitions.
 
@@ -179,6 +179,8 @@ class Engine(WorkflowCalls):
             UsageError: the name or an option is not usable.
             EngineStateError: the engine runs.
         """
+        if callable(name):  # `@engine.task` alone: nothing would ever be registered
+            raise UsageError("@engine.task needs the task's name, as in @engine.task('charge')")
         caller_names = dict(sys._getframe(1).f_locals)
 
         def register(handler: HandlerT) -> HandlerT:
@@ -432,3 +434,11 @@ class Engine(WorkflowCalls):
     def _known_tasks(self) -> TaskRegistry | None:
         """The tasks that definitions may name; None where others handle them."""
         return self._handlers if self._works else None
+
+
+def _usable(backend: Backend) -> Backend:
+    if isinstance(backend, type) or not callable(getattr(backend, "open", None)):
+        raise ConfigError(
+            f"backend: give a LocalBackend(...) or an AwsBackend(...), not {backend!r}"
+        )
+    return backend

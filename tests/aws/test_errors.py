@@ -258,3 +258,10 @@ def test_a_long_message_is_cut() -> None:
     with pytest.raises(BackendError) as caught, translated("StartExecution"):
         raise client_error("InvalidExecutionInput", "StartExecution", "x" * 300_000)
     assert len(str(caught.value)) < MAX_MESSAGE_LENGTH + 100
+
+
+def test_an_address_that_nobody_answers_at_is_said_with_where_to_look() -> None:
+    nowhere = exceptions.EndpointConnectionError(endpoint_url="https://states.eu-centrl-1")
+    said = pytest.raises(BackendUnavailableError, match=r"eu-centrl-1.*: look at the region")
+    with said, translated("CreateActivity"):
+        raise nowhere

@@ -60,6 +60,7 @@ def test_an_engine_is_found_in_the_current_directory(name: str) -> None:
         pytest.param(":engine", "is not of the form module:engine", id="no module"),
         pytest.param("shop_of_test:", "is not of the form module:engine", id="no name"),
         pytest.param("shap:engine", r"no module 'shap', neither installed nor in /", id="module"),
+        pytest.param("shop_of_test.py:engine", "the module, 'shop_of_test', not", id="file"),
         pytest.param("shap.inner:engine", "there is no module 'shap'", id="package"),
         pytest.param(
             "shop_of_test:engin",

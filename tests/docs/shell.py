@@ -29,6 +29,7 @@ OF_OTHERS = frozenset(
         "kubectl",
         "mkdir",
         "sqlite3",
+        "uvicorn",
     }
 )
 

@@ -78,6 +78,34 @@ async def test_the_fastapi_application_says_what_is_not_there(
         assert (await http.post("/orders/nope/approval?by=ada")).status_code == 404
 
 
+@pytest.mark.anyio
+async def test_the_fastapi_application_takes_one_decision(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved("web.md", tmp_path)
+    async with _served(tmp_path / "fastapi_app.py", monkeypatch) as (loaded, http):
+        id = (await http.post("/orders", json=ORDER)).json()["id"]
+        while await loaded.engine.finalizer.get(id) is None:  # noqa: ASYNC110 - nothing tells
+            await anyio.sleep(0.01)
+        url = f"/orders/{id}/approval"
+        assert (await http.post(f"{url}?by=ada")).status_code == 200
+        assert (await http.post(f"{url}?by=ada")).json() == {"approval": "ALREADY_FINALIZED"}
+        assert (await http.post(f"{url}?by=bob")).status_code == 409
+
+
+@pytest.mark.anyio
+async def test_the_fastapi_application_says_what_waits_no_longer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved("web.md", tmp_path)
+    async with _served(tmp_path / "fastapi_app.py", monkeypatch) as (loaded, http):
+        id = (await http.post("/orders", json=ORDER)).json()["id"]
+        while await loaded.engine.finalizer.get(id) is None:  # noqa: ASYNC110 - nothing tells
+            await anyio.sleep(0.01)
+        await loaded.engine.cancel_workflow(id)
+        assert (await http.post(f"/orders/{id}/approval?by=ada")).status_code == 410
+
+
 @asynccontextmanager
 async def _served(
     path: Path, monkeypatch: pytest.MonkeyPatch

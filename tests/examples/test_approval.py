@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import subprocess
 import sys
 import time
@@ -101,6 +102,23 @@ def opened(framework: str, *arguments: str | Path) -> Iterator[Shop]:
                 yield Shop(client, process)
         finally:
             process.terminate()
+
+
+def test_a_port_that_is_taken_is_said_in_a_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        program = [sys.executable, "-m", "examples.approval", "--port", str(port)]
+        ended = subprocess.run(
+            program,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_SECONDS,
+            check=False,
+        )
+    assert ended.returncode == 2
+    assert f"port {port}: Address already in use; give another" in ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
 @pytest.fixture(scope="module", params=FRAMEWORKS)

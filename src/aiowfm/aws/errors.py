@@ -12,6 +12,7 @@ from botocore.exceptions import (
     BotoCoreError,
     ClientError,
     CredentialRetrievalError,
+    EndpointConnectionError,
     HTTPClientError,
     MetadataRetrievalError,
     NoAuthTokenError,
@@ -223,6 +224,8 @@ def _ours(operation: str, exc: Exception, secrets: Sequence[str]) -> Exception:
     message = _message(str(exc) or code, secrets)
     if isinstance(exc, NoCredentialsError):
         message += ": set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give a session"
+    if isinstance(exc, EndpointConnectionError):
+        message += ": look at the region, the endpoint_url and the network"
     if isinstance(exc, _DENIED):
         return AccessDeniedError(operation, code, message)
     if isinstance(exc, _UNREACHABLE):

@@ -65,8 +65,9 @@ def _imported(name: str) -> ModuleType:
             # What the module itself fails to import is its own affair.
             if exc.name is None or not f"{name}.".startswith(f"{exc.name}."):
                 raise
+            hint = f"; name the module, {name[:-3]!r}, not its file" if name.endswith(".py") else ""
             raise NoEngineError(
-                f"there is no module {exc.name!r}, neither installed nor in {os.getcwd()}"
+                f"there is no module {exc.name!r}, neither installed nor in {os.getcwd()}{hint}"
             ) from None
 
 

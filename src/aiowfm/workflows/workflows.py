@@ -254,6 +254,8 @@ def parts_of(id: str) -> WorkflowId:
     Raises:
         WorkflowNotFoundError: it is not an id.
     """
+    if isinstance(id, Workflow):
+        raise WorkflowNotFoundError(f"a workflow is found by its id: give {id.id!r}, its `id`")
     parsed = parse_workflow_id(id) if isinstance(id, str) else None
     if parsed is None:
         raise WorkflowNotFoundError(
