@@ -111,7 +111,7 @@ def test_a_file_that_cannot_be_used_is_said_in_one_way(shop: Shop, command: str)
     name, *more = command.split()
     done = shop(name, *more, ENGINE if command == "ls" else "shop.db")
     assert (done.code, done.out) == (1, "")
-    assert done.err == "aiowfm: shop.db: it is not a SQLite file\n"
+    assert done.err == "aiowfm: shop.db: it is not a SQLite file: give another path\n"
 
 
 def test_a_full_disk_is_a_line() -> None:

@@ -16,6 +16,7 @@ from aiowfm.cli.opening import code_of
 from aiowfm.cli.options import JsonOption
 from aiowfm.health import Diagnosis, Health
 
+_COLUMNS = ("what", "found", "what to do")
 _MARKS = {
     Health.OK: ("✓", "green"),
     Health.WARNING: ("!", "yellow"),
@@ -62,17 +63,23 @@ def doctor(
 
 
 def _print(diagnosis: Diagnosis) -> None:
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("")
-    for name in ("what", "found", "what to do"):
-        table.add_column(name, overflow="fold")
-    for check in diagnosis:
-        mark, style = _MARKS[check.health]
+    rows = [
         # Texts, since what was found may look like markup.
-        cells = (check.subject, check.message, check.advice)
-        table.add_row(Text(mark, style=style), *map(Text, cells))
+        [Text(mark, style=style), *map(Text, (check.subject, check.message, check.advice))]
+        for check in diagnosis
+        for mark, style in [_MARKS[check.health]]
+    ]
     console = texts.console()
-    console.print(table, soft_wrap=False)
+    if console.is_terminal:
+        table = Table("", box=None, pad_edge=False, header_style="dim")
+        for name in _COLUMNS:
+            table.add_column(name, overflow="fold")
+        for row in rows:
+            table.add_row(*row)
+        console.print(table, soft_wrap=False)
+    else:
+        for line in texts.aligned([["", *_COLUMNS], *rows]):
+            console.print(line)
     counts = {each: sum(check.health is each for check in diagnosis) for each in Health}
     console.print(
         f"problems: {counts[Health.PROBLEM]}, warnings: {counts[Health.WARNING]},"
