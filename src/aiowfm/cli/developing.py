@@ -80,7 +80,8 @@ def dev(
     except OSError as exc:
         raise cannot_listen(HOST, port, exc) from exc
     logging.getLogger("watchfiles").setLevel(logging.ERROR)  # it warns of every Ctrl-C
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="aiowfm-dev-") as directory:
         otherwise = os.path.join(directory, "workflows.db")
         current = _Child(engine, db, otherwise, port, log_level, json)
@@ -109,11 +110,17 @@ class _Child:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start it; it hears of Ctrl-C and of `stop` when it is ready to."""
+        """Start it; it hears of `stop` when it is ready to.
+
+        Ctrl-C does not reach it by itself, in a process group of its own: a second SIGINT
+        could come while it ends.
+        """
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", _PROGRAM, self._arguments], stdin=subprocess.DEVNULL
+                [sys.executable, "-c", _PROGRAM, self._arguments],
+                stdin=subprocess.DEVNULL,
+                process_group=0,
             )
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
@@ -174,7 +181,7 @@ def serve_until_signal(
         texts.console(is_error=True).print("waiting for a change to try again", style="dim")
         sys.exit(Exit.ERROR)
     finally:
-        # A shell sends Ctrl-C to both processes, and the other one passes it on.
+        # Ctrl-C while a change is waited for stops it a second time.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
