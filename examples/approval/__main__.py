@@ -55,7 +55,9 @@ def main() -> None:
     try:
         listener = socket.create_server(("127.0.0.1", options.port))
     except OSError as exc:
-        parser.error(f"port {options.port}: {exc.strerror}; give another, such as --port 0")
+        parser.error(
+            f"port {options.port}: {os.strerror(exc.errno or 0)}; give another, such as --port 0"
+        )
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else uvicorn waits for ACKs
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     framework = "aiohttp" if options.aiohttp else "FastAPI"
