@@ -33,7 +33,7 @@ TESTS = [
     "tests/tasks",
     "tests/test_engine.py",
 ]
-NEEDED_BY_TESTS = ("httpx", "hypothesis", "pytest", "pytest-timeout")
+NEEDED_BY_TESTS = ("httpx", "hypothesis", "pexpect", "pyte", "pytest", "pytest-timeout")
 
 
 @pytest.fixture(scope="module")
