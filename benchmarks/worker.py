@@ -212,6 +212,7 @@ class StopWatch:
     @asynccontextmanager
     async def client(self, service_name: str, **options: Any) -> AsyncIterator[Any]:
         async with session.client(service_name, **options) as made:
+            assert service_name == "stepfunctions", "there are no callbacks"
             poll = made.get_activity_task
 
             async def noted(**parameters: Any) -> Any:

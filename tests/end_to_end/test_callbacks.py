@@ -61,6 +61,26 @@ async def test_a_workflow_waits_until_somebody_finishes_it_by_key(make_engine: M
         assert [each async for each in engine.finalizer.pending()] == []
 
 
+async def test_without_callbacks_their_table_is_not_asked_not_even_at_the_stop(
+    make_engine: MakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = anyio.Event()
+
+    async def due(store: object, now: float) -> list[str]:
+        asked.set()
+        return []
+
+    monkeypatch.setattr("aiowfm.aws.token_store.DynamoTokenStore.due", due)
+    monkeypatch.setattr("aiowfm.local.callbacks.SqliteTokenStore.due", due)
+    machine = {"StartAt": "only", "States": {"only": {"Type": "Succeed"}}}
+    async with make_engine(json.dumps([{"name": "order", "stateMachine": machine}])) as engine:
+        workflow = await engine.start_workflow("order")
+        await engine.wait(workflow.id, timeout=15)
+    assert not asked.is_set()
+    async with make_engine(approval()):
+        await asked.wait()  # where there are callbacks, this is what is asked
+
+
 async def test_a_failure_reaches_the_workflow(make_engine: MakeEngine) -> None:
     engine = make_engine(approval())
     async with engine:

@@ -150,8 +150,7 @@ class Callbacks:
         """
         self._deadline = anyio.current_time() + grace
         self._consumer.stop()
-        self._is_needed.set()
-        if self._consumes:
+        if self._consumes and self._is_needed.is_set():
             with anyio.move_on_after(grace):
                 await self._has_read.wait()
         self.abandon()
