@@ -227,19 +227,18 @@ def _close(work: Awaitable[object]) -> None:
 
 
 @contextmanager
-def unwrapping() -> Iterator[None]:
-    """Raise the one exception in a group of one by itself."""
+def unwrapping(*, first: bool = False) -> Iterator[None]:
+    """Raise the one exception in a group of one by itself; if *first*, that of several, too."""
     error: BaseException | None = None
     try:
         yield
     except BaseExceptionGroup as exc:
-        error = _unwrapped(exc)
+        error = _unwrapped(exc, first=first)
     if error is not None:  # raised here, so that its own cause stays what it is
         raise error
 
 
-def _unwrapped(exc: BaseException) -> BaseException:
-    """The one exception in a group of one."""
-    while isinstance(exc, BaseExceptionGroup) and len(exc.exceptions) == 1:
+def _unwrapped(exc: BaseException, *, first: bool = False) -> BaseException:
+    while isinstance(exc, BaseExceptionGroup) and (first or len(exc.exceptions) == 1):
         exc = exc.exceptions[0]
     return exc

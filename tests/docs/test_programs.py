@@ -22,6 +22,7 @@ from aiohttp.test_utils import TestServer
 from aiowfm import Engine, LocalBackend
 from aiowfm.ports import Backend
 from tests.docs.blocks import ROOT, blocks_of
+from tests.end_to_end.conftest import waiting
 from tests.ministack import REGION, ROLE_ARN, MiniStack
 
 PATIENCE_SECONDS = 18
@@ -57,8 +58,7 @@ async def test_the_application_takes_an_order_and_ships_it(
         placed = await http.post("/orders", json=ORDER)
         id = placed.json()["id"]
         assert (placed.status_code, await _shown(http, id)) == (201, ("running", None))
-        while await loaded.engine.finalizer.get(id) is None:  # noqa: ASYNC110 - nothing tells
-            await anyio.sleep(0.01)
+        await waiting(loaded.engine, id)
         approved = await http.post(f"/orders/{id}/approval?by=ada")
         assert approved.json() == {"approval": "DELIVERED"}
         await loaded.engine.wait(id, timeout=PATIENCE_SECONDS)
@@ -85,8 +85,7 @@ async def test_the_fastapi_application_takes_one_decision(
     saved("web.md", tmp_path)
     async with _served(tmp_path / "fastapi_app.py", monkeypatch) as (loaded, http):
         id = (await http.post("/orders", json=ORDER)).json()["id"]
-        while await loaded.engine.finalizer.get(id) is None:  # noqa: ASYNC110 - nothing tells
-            await anyio.sleep(0.01)
+        await waiting(loaded.engine, id)
         url = f"/orders/{id}/approval"
         assert (await http.post(f"{url}?by=ada")).status_code == 200
         assert (await http.post(f"{url}?by=ada")).json() == {"approval": "ALREADY_FINALIZED"}
@@ -100,8 +99,7 @@ async def test_the_fastapi_application_says_what_waits_no_longer(
     saved("web.md", tmp_path)
     async with _served(tmp_path / "fastapi_app.py", monkeypatch) as (loaded, http):
         id = (await http.post("/orders", json=ORDER)).json()["id"]
-        while await loaded.engine.finalizer.get(id) is None:  # noqa: ASYNC110 - nothing tells
-            await anyio.sleep(0.01)
+        await waiting(loaded.engine, id)
         await loaded.engine.cancel_workflow(id)
         assert (await http.post(f"/orders/{id}/approval?by=ada")).status_code == 410
 

@@ -21,8 +21,7 @@ from aiowfm.cli.options import (
     ServerOption,
     SinceOption,
     TagOption,
-    since_of,
-    tags_of,
+    filters_of,
 )
 from aiowfm.cli.starting import complete_name
 from aiowfm.cli.trees import JobTree, title
@@ -53,13 +52,7 @@ def list_(
     server: ServerOption = None,
 ) -> None:
     """List workflows, newest first."""
-    filters = Filters(
-        since=since_of(since),
-        limit=limit or None,
-        id_prefix=id_prefix,
-        tags=tags_of(tag),
-        error=error,
-    )
+    filters = filters_of(since=since, limit=limit, id_prefix=id_prefix, tag=tag, error=error)
 
     async def work(engine: Engine) -> int:
         found = await _listed(engine, name, status, filters)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from typing import NoReturn, TypeAlias
 
 import anyio
@@ -17,6 +16,7 @@ from aiowfm.cli.exits import Exit
 from aiowfm.cli.loading import load_engine
 from aiowfm.engine import Engine
 from aiowfm.errors import ConfigError
+from aiowfm.lifecycle import unwrapping
 from aiowfm.local import LocalBackend
 
 Work: TypeAlias = "Callable[[Engine], Awaitable[int]]"
@@ -142,22 +142,10 @@ async def _until_signal(main: Callable[[], Awaitable[int]]) -> tuple[int, int]:
                     os.kill(os.getpid(), number)
 
     code = 0
-    with unwrapped():
+    with unwrapping(first=True):
         async with anyio.create_task_group() as group:
             await group.start(listen)
             with scope:
                 code = await main()
             group.cancel_scope.cancel()
     return code, received[0] if received else 0
-
-
-@contextmanager
-def unwrapped() -> Iterator[None]:
-    """Raise the first exception of a group, which may be a group of groups, alone."""
-    try:
-        yield
-    except BaseExceptionGroup as group:
-        exc: BaseException = group
-        while isinstance(exc, BaseExceptionGroup):
-            exc = exc.exceptions[0]
-        raise exc from None

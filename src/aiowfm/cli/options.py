@@ -14,6 +14,7 @@ import typer
 from aiowfm.asl.payload import JsonValue
 from aiowfm.cli.loading import METAVAR
 from aiowfm.cli.places import a_region, an_account_id
+from aiowfm.workflows import Filters
 
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The id of a workflow.")]
 KeyArgument = Annotated[str, typer.Argument(metavar="KEY", help="The key of a callback task.")]
@@ -133,7 +134,25 @@ def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not a number of JSON")
 
 
-def since_of(text: str | None) -> datetime | None:
+def filters_of(
+    *,
+    since: str | None,
+    limit: int,
+    id_prefix: str | None,
+    tag: list[str] | None,
+    error: str | None = None,
+) -> Filters:
+    """What the options of these names say; a limit of 0 is none."""
+    return Filters(
+        since=_since_of(since),
+        limit=limit or None,
+        id_prefix=id_prefix,
+        tags=_tags_of(tag),
+        error=error,
+    )
+
+
+def _since_of(text: str | None) -> datetime | None:
     """The instant of `--since`; without a zone it is local time."""
     if text is None:
         return None
@@ -147,7 +166,7 @@ def since_of(text: str | None) -> datetime | None:
         ) from exc
 
 
-def tags_of(texts: list[str] | None) -> dict[str, str]:
+def _tags_of(texts: list[str] | None) -> dict[str, str]:
     """The tags of `--tag`."""
     tags = {}
     for text in texts or ():

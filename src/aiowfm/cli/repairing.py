@@ -29,9 +29,8 @@ from aiowfm.cli.options import (
     ServerOption,
     SinceOption,
     TagOption,
+    filters_of,
     json_of,
-    since_of,
-    tags_of,
 )
 from aiowfm.cli.starting import complete_name
 from aiowfm.engine import Engine
@@ -130,9 +129,7 @@ def cancel(
 
     One that has ended stays as it is. Ends with 1 if one could not be cancelled.
     """
-    filters = Filters(
-        since=since_of(since), limit=limit or None, id_prefix=id_prefix, tags=tags_of(tag)
-    )
+    filters = filters_of(since=since, limit=limit, id_prefix=id_prefix, tag=tag)
     chosen = _chosen(ids, name, filters, is_dry=dry_run, is_sure=yes, as_json=json)
 
     async def one(engine: Engine, id: str) -> Repair:
@@ -197,13 +194,7 @@ def resume(
     """
     if status not in (WorkflowStatus.FAILED, WorkflowStatus.CANCELLED):
         raise typer.BadParameter("only failed or cancelled ones can be", param_hint="--status")
-    filters = Filters(
-        since=since_of(since),
-        limit=limit or None,
-        id_prefix=id_prefix,
-        tags=tags_of(tag),
-        error=error,
-    )
+    filters = filters_of(since=since, limit=limit, id_prefix=id_prefix, tag=tag, error=error)
     chosen = _chosen(ids, name, filters, is_dry=dry_run, is_sure=yes, as_json=json)
     if start_at is None and not (input is None and variables is None):
         raise typer.BadParameter("they are for a new workflow", param_hint="--input, --variables")

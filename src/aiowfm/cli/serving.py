@@ -19,10 +19,10 @@ from rich.text import Text
 
 from aiowfm.cli import documents, texts
 from aiowfm.cli.extras import needing
-from aiowfm.cli.opening import unwrapped
 from aiowfm.cli.options import AccountIdOption, JsonOption, PortOption, RegionOption
 from aiowfm.cli.refusals import CommandError, cannot_listen, output_errors
 from aiowfm.errors import BackendError
+from aiowfm.lifecycle import unwrapping
 from aiowfm.local.queues import MessageSender
 from aiowfm.local.service import Service
 from aiowfm.local.storage import database as storage
@@ -133,7 +133,7 @@ def _is_url(text: str) -> bool:
 def _run(settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM."""
     try:
-        with unwrapped():
+        with unwrapping(first=True):
             anyio.run(_open, settings)
     except OSError as exc:
         raise cannot_listen(settings.host, settings.port, exc) from exc

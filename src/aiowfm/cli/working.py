@@ -8,11 +8,12 @@ from rich.text import Text
 from aiowfm.cli import documents, texts
 from aiowfm.cli.loading import EngineArgument
 from aiowfm.cli.logs import LogLevel, LogLevelOption, log_to_stderr
-from aiowfm.cli.opening import loaded, unwrapped
+from aiowfm.cli.opening import loaded
 from aiowfm.cli.options import JsonOption, ServerOption
 from aiowfm.definitions import has_callbacks
 from aiowfm.engine import Engine
 from aiowfm.errors import ConfigError
+from aiowfm.lifecycle import unwrapping
 from aiowfm.local import LocalBackend
 
 
@@ -39,7 +40,7 @@ def worker(
             "callbacks are not read through a server; `aiowfm dev` reads its own",
             style="yellow",
         )
-    with unwrapped():
+    with unwrapping(first=True):
         anyio.run(_work, made, json)
 
 

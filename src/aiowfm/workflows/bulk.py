@@ -17,6 +17,7 @@ from typing import Generic, TypeVar
 import anyio
 
 from aiowfm.errors import UsageError
+from aiowfm.lifecycle import unwrapping
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -151,15 +152,7 @@ async def do_all(
         async with limiter:
             await work(item)
 
-    try:
+    with unwrapping(first=True):
         async with anyio.create_task_group() as group:
             for item in dict.fromkeys(items):
                 group.start_soon(do, item)
-    except BaseExceptionGroup as exc:
-        raise _first(exc) from None
-
-
-def _first(exc: BaseException) -> BaseException:
-    while isinstance(exc, BaseExceptionGroup):
-        exc = exc.exceptions[0]
-    return exc
